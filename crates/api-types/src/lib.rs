@@ -1,0 +1,125 @@
+//! The kinds of `fleetwright.dev/v1alpha1`: data only, no behaviour beyond reading and writing themselves.
+//!
+//! Rules of every kind: `spec` is never written by us and has no `default:` (absent has one documented meaning), our closed
+//! vocabularies are PascalCase enums, values that a cloud owns are open strings in its spelling, no booleans.
+//! Start at [`ManagedCluster`]. [`crds`] gives the documents that `cargo xtask codegen` writes to `api/crds`.
+
+#![allow(unreachable_pub, reason = "KubeSchema derives hidden public twins of our structs")]
+#![allow(clippy::duplicated_attributes, reason = "each printcolumn has a type of its own")]
+
+mod cluster;
+mod condition;
+mod policy;
+mod provider_config;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube_core::CustomResourceExt;
+use serde_json::Value;
+
+pub use cluster::{
+    AwsResourceName, ClusterSummary, Connection, DeletionPolicy, EksNetwork, EksPool, EksSpec,
+    LastError, LocalRef, ManagedCluster, ManagedClusterSpec, ManagedClusterStatus, NodePool,
+    Observed, Operation, PoolSize,
+};
+pub use condition::{Condition, ConditionStatus, ConditionType};
+pub use policy::{
+    ClusterPolicy, ClusterPolicySpec, ClusterPolicyStatus, Direction, LabelSelector, Mode,
+    NamespaceRules, NetworkRule, PodSecurityLevel, PodSecurityRule,
+};
+pub use provider_config::{
+    AllowedNamespaces, AwsConfig, AwsIdentity, AwsIdentityType, ProviderConfig, ProviderConfigSpec,
+    ProviderConfigStatus,
+};
+
+/// The API group of all our kinds.
+pub const GROUP: &str = "fleetwright.dev";
+/// The served and stored version.
+pub const VERSION: &str = "v1alpha1";
+/// Namespace on the hub for our own state.
+pub const SYSTEM_NAMESPACE: &str = "fleetwright-system";
+/// Annotation that must equal the object's uid before a cluster with `deletionPolicy: Delete` is deleted.
+pub const CONFIRM_DELETE: &str = "fleetwright.dev/confirm-delete";
+/// Finalizer held while a cloud resource of ours may exist.
+pub const FINALIZER_INFRASTRUCTURE: &str = "fleetwright.dev/infrastructure";
+/// Value of `app.kubernetes.io/managed-by` on everything we write into members.
+pub const MANAGED_BY: &str = "fleetwright";
+
+/// Every CustomResourceDefinition with the name of its file under `api/crds`.
+#[must_use]
+pub fn crds() -> Vec<(String, Value)> {
+    [ClusterPolicy::crd(), ManagedCluster::crd(), ProviderConfig::crd()]
+        .into_iter()
+        .map(document)
+        .collect()
+}
+
+fn document(crd: CustomResourceDefinition) -> (String, Value) {
+    let file = format!("{}.{}.yaml", crd.spec.names.plural, crd.spec.group);
+    // A CRD built from Rust types has string keys only, so it always has a JSON form.
+    let mut value = serde_json::to_value(crd).unwrap_or(Value::Null);
+    tidy(&mut value);
+    (file, value)
+}
+
+/// Drops what schemars adds and Kubernetes ignores or warns about (integer formats such as `uint32`).
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if map.get("format").and_then(Value::as_str).is_some_and(|f| f.starts_with("uint")) {
+                map.remove("format");
+            }
+            map.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find<'a>(value: &'a Value, wanted: &str, found: &mut Vec<&'a Value>) {
+        match value {
+            Value::Object(map) => {
+                for (key, inner) in map {
+                    if key == wanted {
+                        found.push(inner);
+                    }
+                    find(inner, wanted, found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| find(item, wanted, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn three_kinds_in_one_group_and_category() {
+        let files: Vec<String> = crds().into_iter().map(|(file, _)| file).collect();
+        assert_eq!(
+            files,
+            [
+                "clusterpolicies.fleetwright.dev.yaml",
+                "managedclusters.fleetwright.dev.yaml",
+                "providerconfigs.fleetwright.dev.yaml"
+            ]
+        );
+        for (file, crd) in crds() {
+            assert_eq!(crd["spec"]["names"]["categories"], serde_json::json!(["fleet"]), "{file}");
+        }
+    }
+
+    #[test]
+    fn no_schema_holds_a_default_or_a_boolean() {
+        for (file, crd) in crds() {
+            let schema = &crd["spec"]["versions"][0]["schema"];
+            let mut defaults = Vec::new();
+            find(schema, "default", &mut defaults);
+            assert!(defaults.is_empty(), "{file} has default: {defaults:?}");
+            let mut types = Vec::new();
+            find(schema, "type", &mut types);
+            assert!(!types.contains(&&Value::from("boolean")), "{file} has a boolean");
+        }
+    }
+}

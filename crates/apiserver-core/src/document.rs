@@ -1,0 +1,179 @@
+//! Request bodies: JSON or YAML bytes to a value, noting keys that occur twice.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::negotiate::BodyKind;
+use crate::status::ApiError;
+
+/// A parsed body.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Document {
+    /// The value; of equal keys the last one counts.
+    pub value: Value,
+    /// Paths of keys that occurred more than once, as `data.k`.
+    pub duplicates: Vec<String>,
+}
+
+impl From<Value> for Document {
+    fn from(value: Value) -> Self {
+        Self { value, duplicates: Vec::new() }
+    }
+}
+
+/// Parses a body.
+///
+/// # Errors
+/// 400 if it is not JSON or YAML.
+pub fn decode(kind: BodyKind, bytes: &[u8]) -> Result<Document, ApiError> {
+    let parsed = match kind {
+        BodyKind::Yaml => yaml(bytes),
+        BodyKind::Json | BodyKind::MergePatch | BodyKind::JsonPatch => json(bytes),
+    };
+    parsed.map_err(|why| match kind {
+        BodyKind::MergePatch | BodyKind::JsonPatch => {
+            ApiError::bad_request(format!("error decoding patch: {why}"))
+        }
+        BodyKind::Json | BodyKind::Yaml => ApiError::bad_request(format!(
+            "the object provided is unrecognized: couldn't get version/kind; parse error: {why}"
+        )),
+    })
+}
+
+fn json(bytes: &[u8]) -> Result<Document, String> {
+    let duplicates = RefCell::new(Vec::new());
+    // Bytes that are not UTF-8 are replaced, not refused, as upstream does.
+    let text = String::from_utf8_lossy(bytes);
+    let mut reader = serde_json::Deserializer::from_str(&text);
+    let seed = Node { path: String::new(), duplicates: &duplicates };
+    let value = seed.deserialize(&mut reader).map_err(|error| error.to_string())?;
+    reader.end().map_err(|error| error.to_string())?;
+    Ok(Document { value, duplicates: duplicates.into_inner() })
+}
+
+fn yaml(bytes: &[u8]) -> Result<Document, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    Ok(Document::from(value))
+}
+
+/// Builds a `Value` like serde_json does, but sees keys that come again.
+struct Node<'a> {
+    path: String,
+    duplicates: &'a RefCell<Vec<String>>,
+}
+
+impl Node<'_> {
+    fn child(&self, path: String) -> Self {
+        Self { path, duplicates: self.duplicates }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        let number = Number::from_f64(value);
+        number.map(Value::Number).ok_or_else(|| E::custom("a number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut out = Vec::new();
+        while let Some(item) =
+            items.next_element_seed(self.child(format!("{}[{}]", self.path, out.len())))?
+        {
+            out.push(item);
+        }
+        Ok(Value::Array(out))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut out = Map::new();
+        while let Some(key) = fields.next_key::<String>()? {
+            let path = match self.path.as_str() {
+                "" => key.clone(),
+                parent => format!("{parent}.{key}"),
+            };
+            let value = fields.next_value_seed(self.child(path.clone()))?;
+            if out.insert(key, value).is_some() {
+                let mut seen = self.duplicates.try_borrow_mut().map_err(A::Error::custom)?;
+                seen.push(path);
+            }
+        }
+        Ok(Value::Object(out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keys_that_come_twice_are_noted_and_the_last_one_counts() {
+        let body = br#"{"data":{"k":"1","k":"2"},"data":{"k":"3"},"l":[{"a":1,"a":2}]}"#;
+        let document = decode(BodyKind::Json, body).unwrap_or_default();
+        assert_eq!(document.value, json!({"data": {"k": "3"}, "l": [{"a": 2}]}));
+        assert_eq!(document.duplicates, ["data.k", "data", "l[0].a"]);
+    }
+
+    #[test]
+    fn yaml_becomes_the_same_value_as_json() {
+        let body = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yam\ndata:\n  a: \"1\"\n";
+        let document = decode(BodyKind::Yaml, body).unwrap_or_default();
+        let wanted = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "yam"}, "data": {"a": "1"}});
+        assert_eq!(document.value, wanted);
+    }
+
+    #[test]
+    fn broken_bodies_are_bad_requests() {
+        for body in [&b"{\"a\":"[..], b"", b"{} x"] {
+            let code = decode(BodyKind::Json, body).map_err(|error| error.code());
+            assert_eq!(code, Err(400));
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_rather_than_overflowing_the_stack() {
+        let body = "[".repeat(100_000);
+        assert!(decode(BodyKind::Json, body.as_bytes()).is_err());
+        assert!(decode(BodyKind::Yaml, body.as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! The syntax of names, labels and keys (`k8s.io/apimachinery/pkg/util/validation`).
+//!
+//! Each check answers None if the text is fine, else what is wrong, in upstream's words.
+
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
+    characters, '-' or '.', and must start and end with an alphanumeric character (e.g. \
+    'example.com', regex used for validation is \
+    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric \
+    characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or \
+    '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const NAME_PART: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and \
+    must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or \
+    '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric \
+    characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. \
+    'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+    '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' \
+    or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is \
+    '[-._a-zA-Z0-9]+')";
+
+fn is_label(text: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| inside(*byte) || *byte == b'-')
+        && [bytes.first(), bytes.last()].iter().all(|end| end.is_some_and(|byte| inside(*byte)))
+}
+
+/// `[A-Za-z0-9]` at both ends, `-_.` also between.
+fn is_qualified(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+        && [bytes.first(), bytes.last()]
+            .iter()
+            .all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
+}
+
+fn at_most(limit: usize) -> String {
+    format!("must be no more than {limit} bytes")
+}
+
+/// RFC 1123 subdomain: names of most objects.
+#[must_use]
+pub fn subdomain(text: &str) -> Option<String> {
+    if text.len() > 253 {
+        return Some(at_most(253));
+    }
+    (!text.split('.').all(is_label)).then(|| SUBDOMAIN.to_owned())
+}
+
+/// RFC 1123 label: names of namespaces.
+#[must_use]
+pub fn label(text: &str) -> Option<String> {
+    if text.len() > 63 {
+        return Some(at_most(63));
+    }
+    (!is_label(text)).then(|| LABEL.to_owned())
+}
+
+/// `[prefix/]name`: keys of labels and annotations, finalizers.
+#[must_use]
+pub fn qualified_name(text: &str) -> Option<String> {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    if prefix == Some("") {
+        return Some("prefix part must be non-empty".to_owned());
+    }
+    if let Some(why) = prefix.and_then(subdomain) {
+        return Some(format!("prefix part {why}"));
+    }
+    match name {
+        "" => Some("name part must be non-empty".to_owned()),
+        long if long.len() > 63 => Some(format!("name part {}", at_most(63))),
+        name => (!is_qualified(name)).then(|| NAME_PART.to_owned()),
+    }
+}
+
+/// The value of a label.
+#[must_use]
+pub fn label_value(text: &str) -> Option<String> {
+    if text.len() > 63 {
+        return Some(at_most(63));
+    }
+    (!text.is_empty() && !is_qualified(text)).then(|| LABEL_VALUE.to_owned())
+}
+
+/// A key in a ConfigMap or Secret.
+#[must_use]
+pub fn config_key(text: &str) -> Option<String> {
+    match text {
+        long if long.len() > 253 => Some(at_most(253)),
+        "." => Some("must not be '.'".to_owned()),
+        dots if dots.starts_with("..") => Some("must not start with '..'".to_owned()),
+        key => {
+            let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            (key.is_empty() || !key.bytes().all(fine)).then(|| CONFIG_KEY.to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_rfc_1123() {
+        for good in ["a", "a-b", "a.b-c.9", &"n".repeat(253)] {
+            assert_eq!(subdomain(good), None, "{good}");
+        }
+        for bad in ["", "A", "a_b", "-a", "a-", "a..b", ".a", "a/b", &"n".repeat(254)] {
+            assert!(subdomain(bad).is_some(), "{bad}");
+        }
+        assert_eq!(label("kube-system"), None);
+        assert!(label("a.b").is_some());
+        assert!(label(&"n".repeat(64)).is_some());
+    }
+
+    #[test]
+    fn keys_of_labels_may_have_a_domain_in_front() {
+        for good in ["app", "example.com/App_1", "a.b/c.d"] {
+            assert_eq!(qualified_name(good), None, "{good}");
+        }
+        for bad in ["", "/a", "a/", "a/b/c", "A.b/c", "-a", "a b"] {
+            assert!(qualified_name(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn label_values_may_be_empty_but_not_long() {
+        assert_eq!(label_value(""), None);
+        assert_eq!(label_value("v1.2_x"), None);
+        assert!(label_value("not ok!").is_some());
+        assert!(label_value(&"v".repeat(64)).is_some());
+    }
+
+    #[test]
+    fn data_keys_may_not_climb() {
+        assert_eq!(config_key("tls.crt"), None);
+        assert_eq!(config_key(".dockerconfigjson"), None);
+        for bad in ["", ".", "..", "..a", "a/b"] {
+            assert!(config_key(bad).is_some(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! OpenAPI v3 as kubectl needs it: `explain` reads schemas and paths, and whether the server
+//! validates fields itself is found in the parameters of PATCH.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::scheme::{ResourceType, Scheme};
+use crate::validate::OBJECT_META;
+
+const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
+const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
+const REFERENCE: &str = "#/components/schemas/";
+
+/// All OpenAPI v3 documents of a scheme. Building takes some milliseconds: do it once per scheme.
+#[derive(Debug, Clone)]
+pub struct OpenApi {
+    index: Value,
+    documents: BTreeMap<(String, String), OpenApiDocument>,
+}
+
+/// The document of one group and version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenApiDocument {
+    /// JSON.
+    pub body: Vec<u8>,
+    /// SHA-256 of the body, upper-case hex: in the index, and fit for an ETag.
+    pub hash: String,
+}
+
+impl OpenApi {
+    /// Builds all documents.
+    #[must_use]
+    pub fn build(scheme: &Scheme) -> Self {
+        let mut documents = BTreeMap::new();
+        let mut paths = Map::new();
+        for (group, versions) in scheme.group_versions() {
+            for version in versions {
+                let body = document(scheme, group, version).to_string().into_bytes();
+                let hash = hash(&body);
+                let path = match group {
+                    "" => format!("api/{version}"),
+                    group => format!("apis/{group}/{version}"),
+                };
+                let url = format!("/openapi/v3/{path}?hash={hash}");
+                paths.insert(path, json!({"serverRelativeURL": url}));
+                let key = (group.to_owned(), version.to_owned());
+                documents.insert(key, OpenApiDocument { body, hash });
+            }
+        }
+        Self { index: json!({"paths": paths}), documents }
+    }
+
+    /// `/openapi/v3`. Its URLs are relative to the server's root: a cluster that is served below
+    /// a prefix must put the prefix in front of them.
+    #[must_use]
+    pub fn index(&self) -> &Value {
+        &self.index
+    }
+
+    /// `/openapi/v3/api/v1` and `/openapi/v3/apis/GROUP/VERSION`.
+    #[must_use]
+    pub fn document(&self, group: &str, version: &str) -> Option<&OpenApiDocument> {
+        self.documents.get(&(group.to_owned(), version.to_owned()))
+    }
+}
+
+fn hash(body: &[u8]) -> String {
+    Sha256::digest(body).iter().fold(String::new(), |mut out, byte| {
+        out.push_str(&format!("{byte:02X}"));
+        out
+    })
+}
+
+fn document(scheme: &Scheme, group: &str, version: &str) -> Value {
+    let mut paths = Map::new();
+    let mut schemas = Map::new();
+    for rt in scheme.types().filter(|rt| rt.group == group && rt.version == version) {
+        let name = schema_name(rt);
+        add_paths(rt, &name, &mut paths);
+        schemas.insert(format!("{name}List"), list_schema(rt, &name));
+        schemas.insert(name, object_schema(rt));
+    }
+    add_referenced(scheme, &mut schemas);
+    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "unversioned"},
+        "paths": paths, "components": {"schemas": schemas}})
+}
+
+/// The reversed group, version and kind: `dev.fleetwright.v1alpha1.ManagedCluster`.
+fn schema_name(rt: &ResourceType) -> String {
+    let mut parts: Vec<&str> = rt.group.split('.').rev().collect();
+    if !rt.custom {
+        let short = rt.group.split('.').next().filter(|short| !short.is_empty());
+        parts = vec!["io", "k8s", "api", short.unwrap_or("core")];
+    }
+    parts.extend([rt.version.as_str(), rt.kind.as_str()]);
+    parts.join(".")
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("{REFERENCE}{name}")})
+}
+
+fn gvk(rt: &ResourceType, kind: &str) -> Value {
+    json!({"group": rt.group, "version": rt.version, "kind": kind})
+}
+
+fn object_schema(rt: &ResourceType) -> Value {
+    let mut schema = rt.schema.clone();
+    schema["x-kubernetes-group-version-kind"] = json!([gvk(rt, &rt.kind)]);
+    if rt.custom {
+        schema["properties"]["apiVersion"] = json!({"type": "string", "description":
+            "The group and version of this object's schema."});
+        schema["properties"]["kind"] =
+            json!({"type": "string", "description": "The kind of this object."});
+        schema["properties"]["metadata"] = json!({"allOf": [reference(OBJECT_META)],
+            "description": "Standard object's metadata."});
+    }
+    schema
+}
+
+fn list_schema(rt: &ResourceType, name: &str) -> Value {
+    json!({
+        "type": "object",
+        "description": format!("{} is a list of {}.", rt.list_kind(), rt.kind),
+        "required": ["items"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": reference(LIST_META),
+            "items": {"type": "array", "items": reference(name)},
+        },
+        "x-kubernetes-group-version-kind": [gvk(rt, &rt.list_kind())],
+    })
+}
+
+/// Adds what the schemas refer to, and what that refers to.
+fn add_referenced(scheme: &Scheme, schemas: &mut Map<String, Value>) {
+    let mut waiting: Vec<String> = vec![STATUS.to_owned()];
+    schemas.values().for_each(|schema| collect_references(schema, &mut waiting));
+    while let Some(name) = waiting.pop() {
+        if let (false, Some(schema)) =
+            (schemas.contains_key(&name), scheme.definitions().get(&name))
+        {
+            collect_references(schema, &mut waiting);
+            schemas.insert(name, schema.clone());
+        }
+    }
+}
+
+fn collect_references(schema: &Value, into: &mut Vec<String>) {
+    match schema {
+        Value::Object(fields) => {
+            let target = fields.get("$ref").and_then(Value::as_str);
+            into.extend(target.and_then(|at| at.strip_prefix(REFERENCE)).map(str::to_owned));
+            fields.values().for_each(|value| collect_references(value, into));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_references(item, into)),
+        _ => {}
+    }
+}
+
+fn add_paths(rt: &ResourceType, schema: &str, paths: &mut Map<String, Value>) {
+    let base = match rt.group.as_str() {
+        "" => format!("/api/{}", rt.version),
+        group => format!("/apis/{group}/{}", rt.version),
+    };
+    let scope = if rt.namespaced { "/namespaces/{namespace}" } else { "" };
+    let collection = format!("{base}{scope}/{}", rt.plural);
+    let item = format!("{collection}/{{name}}");
+    let list = format!("{schema}List");
+    let mut shared = vec![];
+    if rt.namespaced {
+        shared.push(path_parameter("namespace"));
+        let all = json!({"get": operation(rt, "list", &list)});
+        paths.insert(format!("{base}/{}", rt.plural), all);
+    }
+    let mut of_collection = json!({"parameters": shared, "get": operation(rt, "list", &list),
+        "post": operation(rt, "post", schema)});
+    if rt.verbs().contains(&"deletecollection") {
+        of_collection["delete"] = operation(rt, "deletecollection", STATUS);
+    }
+    paths.insert(collection, of_collection);
+    shared.push(path_parameter("name"));
+    let changes = json!({"parameters": shared, "get": operation(rt, "get", schema),
+        "put": operation(rt, "put", schema), "patch": operation(rt, "patch", schema)});
+    for (name, verbs) in rt.subresources().iter().filter(|(_, verbs)| verbs.contains(&"patch")) {
+        debug_assert!(verbs.contains(&"get"), "{name}");
+        paths.insert(format!("{item}/{name}"), changes.clone());
+    }
+    let mut of_item = changes;
+    of_item["delete"] = operation(rt, "delete", STATUS);
+    paths.insert(item, of_item);
+}
+
+fn path_parameter(name: &str) -> Value {
+    json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})
+}
+
+fn operation(rt: &ResourceType, action: &str, answer: &str) -> Value {
+    let parameters: &[&str] = match action {
+        "get" => &["resourceVersion"],
+        "list" => &[
+            "continue",
+            "fieldSelector",
+            "labelSelector",
+            "limit",
+            "resourceVersion",
+            "resourceVersionMatch",
+            "sendInitialEvents",
+            "timeoutSeconds",
+            "watch",
+            "allowWatchBookmarks",
+        ],
+        "delete" | "deletecollection" => &["dryRun", "gracePeriodSeconds", "propagationPolicy"],
+        _ => &["dryRun", "fieldManager", "fieldValidation"],
+    };
+    let parameter = |name: &&str| {
+        let kind = match *name {
+            "limit" | "timeoutSeconds" | "gracePeriodSeconds" => "integer",
+            "watch" | "allowWatchBookmarks" | "sendInitialEvents" => "boolean",
+            _ => "string",
+        };
+        json!({"name": name, "in": "query", "schema": {"type": kind}})
+    };
+    let parameters: Vec<Value> = parameters.iter().map(parameter).collect();
+    let content = json!({"application/json": {"schema": reference(answer)}});
+    let mut out = json!({
+        "operationId": format!("{action}{}{}", rt.version, rt.kind),
+        "parameters": parameters,
+        "responses": {"200": {"description": "OK", "content": content}},
+        "x-kubernetes-action": action,
+        "x-kubernetes-group-version-kind": gvk(rt, &rt.kind),
+    });
+    let bodies: &[&str] = match action {
+        "post" | "put" => &["application/json", "application/yaml"],
+        "patch" => &["application/json-patch+json", "application/merge-patch+json"],
+        _ => &[],
+    };
+    if !bodies.is_empty() {
+        let schema = if action == "patch" { json!({"type": "object"}) } else { reference(answer) };
+        let one = |media: &&str| ((*media).to_owned(), json!({"schema": schema}));
+        let content: Map<String, Value> = bodies.iter().map(one).collect();
+        out["requestBody"] = json!({"required": true, "content": content});
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(group: &str) -> Value {
+        let openapi = OpenApi::build(&Scheme::builtin());
+        let found = openapi.document(group, "v1").map(|document| document.body.clone());
+        serde_json::from_slice(&found.unwrap_or_default()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_index_leads_to_documents_by_hash() {
+        let openapi = OpenApi::build(&Scheme::builtin());
+        let hash = openapi.document("", "v1").map(|d| d.hash.clone()).unwrap_or_default();
+        assert_eq!(hash.len(), 64);
+        let url = &openapi.index()["paths"]["api/v1"]["serverRelativeURL"];
+        assert_eq!(url, &json!(format!("/openapi/v3/api/v1?hash={hash}")));
+        assert!(openapi.document("nosuch.example.com", "v1").is_none());
+    }
+
+    #[test]
+    fn every_reference_in_a_document_leads_somewhere() {
+        for group in ["", "coordination.k8s.io", "networking.k8s.io"] {
+            let document = parsed(group);
+            let mut names = Vec::new();
+            collect_references(&document, &mut names);
+            assert!(!names.is_empty());
+            for name in names {
+                let found = &document["components"]["schemas"][&name];
+                assert!(found.is_object(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn patches_announce_that_the_server_validates_fields() {
+        let document = parsed("coordination.k8s.io");
+        let path = "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}";
+        let patch = &document["paths"][path]["patch"];
+        let kind = json!({"group": "coordination.k8s.io", "version": "v1", "kind": "Lease"});
+        assert_eq!(patch["x-kubernetes-group-version-kind"], kind);
+        let names: Vec<&Value> =
+            patch["parameters"].as_array().into_iter().flatten().map(|p| &p["name"]).collect();
+        assert_eq!(names, ["dryRun", "fieldManager", "fieldValidation"]);
+        let schema = &document["components"]["schemas"]["io.k8s.api.coordination.v1.Lease"];
+        let text = schema["properties"]["spec"]["allOf"][0]["$ref"].clone();
+        assert_eq!(text, json!("#/components/schemas/io.k8s.api.coordination.v1.LeaseSpec"));
+    }
+}

@@ -1,0 +1,595 @@
+//! Errors as Kubernetes servers give them: a `Status` object with reason, code and details.
+//!
+//! Texts follow what kube-apiserver 1.36 answers, since clients (kubectl, kube-rs) match on some.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::scheme::ResourceType;
+
+/// The machine-readable reason of one [`Cause`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CauseReason {
+    /// A field is missing.
+    Required,
+    /// A value is malformed or out of range.
+    Invalid,
+    /// A value has another JSON type.
+    TypeInvalid,
+    /// A value is not one of the listed ones.
+    NotSupported,
+    /// A value occurs twice where it must be unique.
+    Duplicate,
+    /// The field may not be set or changed.
+    Forbidden,
+    /// A string or object is too long.
+    TooLong,
+    /// A list or map has too many entries.
+    TooMany,
+    /// `LIST` asked for a resourceVersion that does not exist yet.
+    ResourceVersionTooLarge,
+    /// A write into a namespace that is going away.
+    NamespaceTerminating,
+}
+
+impl CauseReason {
+    /// The text in `details.causes[].reason`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "FieldValueRequired",
+            Self::Invalid => "FieldValueInvalid",
+            Self::TypeInvalid => "FieldValueTypeInvalid",
+            Self::NotSupported => "FieldValueNotSupported",
+            Self::Duplicate => "FieldValueDuplicate",
+            Self::Forbidden => "FieldValueForbidden",
+            Self::TooLong => "FieldValueTooLong",
+            Self::TooMany => "FieldValueTooMany",
+            Self::ResourceVersionTooLarge => "ResourceVersionTooLarge",
+            Self::NamespaceTerminating => "NamespaceTerminating",
+        }
+    }
+}
+
+/// One reason why an object or a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Machine-readable.
+    pub reason: CauseReason,
+    /// The field's path, as in `spec.nodePools[0].name`; empty if none.
+    pub field: String,
+    /// For people, beginning with the kind of error: `Required value: …`.
+    pub message: String,
+}
+
+impl Cause {
+    fn new(reason: CauseReason, field: impl Into<String>, message: String) -> Self {
+        Self { reason, field: field.into(), message }
+    }
+
+    /// `Required value: DETAIL`, or without a detail just `Required value`.
+    #[must_use]
+    pub fn required(field: impl Into<String>, detail: &str) -> Self {
+        Self::new(CauseReason::Required, field, with_detail("Required value", detail))
+    }
+
+    /// `Invalid value: VALUE: DETAIL`, the value as JSON.
+    #[must_use]
+    pub fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+        let message = with_detail(&format!("Invalid value: {value}"), detail);
+        Self::new(CauseReason::Invalid, field, message)
+    }
+
+    /// `Invalid value: DETAIL`: for objects and lists the value itself is left out.
+    #[must_use]
+    pub fn invalid_without_value(field: impl Into<String>, detail: &str) -> Self {
+        Self::new(CauseReason::Invalid, field, format!("Invalid value: {detail}"))
+    }
+
+    /// A value of another JSON type than the schema's.
+    #[must_use]
+    pub fn wrong_type(field: &str, found: &str, wanted: &str) -> Self {
+        let message = format!(
+            "Invalid value: \"{found}\": {field} in body must be of type {wanted}: \"{found}\""
+        );
+        Self::new(CauseReason::TypeInvalid, field, message)
+    }
+
+    /// `Unsupported value: VALUE: supported values: …`.
+    #[must_use]
+    pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[String]) -> Self {
+        let list = supported.join(", ");
+        let message = format!("Unsupported value: {value}: supported values: {list}");
+        Self::new(CauseReason::NotSupported, field, message)
+    }
+
+    /// `Duplicate value: VALUE`.
+    #[must_use]
+    pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+        Self::new(CauseReason::Duplicate, field, format!("Duplicate value: {value}"))
+    }
+
+    /// `Forbidden: DETAIL`.
+    #[must_use]
+    pub fn forbidden(field: impl Into<String>, detail: &str) -> Self {
+        Self::new(CauseReason::Forbidden, field, with_detail("Forbidden", detail))
+    }
+
+    /// `Too long: may not be more than N bytes`.
+    #[must_use]
+    pub fn too_long(field: impl Into<String>, limit_bytes: u64) -> Self {
+        let message = format!("Too long: may not be more than {limit_bytes} bytes");
+        Self::new(CauseReason::TooLong, field, message)
+    }
+
+    /// `Too many: N: must have at most M items`.
+    #[must_use]
+    pub fn too_many(field: impl Into<String>, found: usize, limit: u64) -> Self {
+        let message = format!("Too many: {found}: must have at most {limit} items");
+        Self::new(CauseReason::TooMany, field, message)
+    }
+
+    fn body(&self) -> Value {
+        let mut out = json!({"reason": self.reason.as_str(), "message": self.message});
+        if !self.field.is_empty() {
+            out["field"] = json!(self.field);
+        }
+        out
+    }
+}
+
+fn with_detail(head: &str, detail: &str) -> String {
+    if detail.is_empty() { head.to_owned() } else { format!("{head}: {detail}") }
+}
+
+/// The `details` of a Status.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Details {
+    name: String,
+    group: String,
+    kind: String,
+    causes: Vec<Cause>,
+    retry_after_seconds: Option<u64>,
+}
+
+/// An error answer: an HTTP code and a `Status` body. `Display` gives the message.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub struct ApiError(Box<Inner>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Inner {
+    code: u16,
+    reason: &'static str,
+    message: String,
+    details: Option<Details>,
+    continue_token: Option<String>,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl ApiError {
+    fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self(Box::new(Inner { code, reason, message, details: None, continue_token: None }))
+    }
+
+    fn details(mut self, details: Details) -> Self {
+        self.0.details = Some(details);
+        self
+    }
+
+    fn about(self, rt: &ResourceType, name: &str) -> Self {
+        self.details(Details {
+            name: name.into(),
+            group: rt.group.clone(),
+            kind: rt.plural.clone(),
+            ..Details::default()
+        })
+    }
+
+    /// 404: no such object.
+    #[must_use]
+    pub fn not_found(rt: &ResourceType, name: &str) -> Self {
+        let message = format!("{} \"{name}\" not found", rt.group_resource());
+        Self::new(404, "NotFound", message).about(rt, name)
+    }
+
+    /// 404: nothing is served at this path.
+    #[must_use]
+    pub fn path_not_found() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource")
+            .details(Details::default())
+    }
+
+    /// 409: the name is taken.
+    #[must_use]
+    pub fn already_exists(rt: &ResourceType, name: &str) -> Self {
+        let message = format!("{} \"{name}\" already exists", rt.group_resource());
+        Self::new(409, "AlreadyExists", message).about(rt, name)
+    }
+
+    /// 409: the name is taken by an object that waits for its finalizers.
+    #[must_use]
+    pub fn being_deleted(rt: &ResourceType, name: &str) -> Self {
+        let what = rt.group_resource();
+        let message = format!("object is being deleted: {what} \"{name}\" already exists");
+        Self::new(409, "AlreadyExists", message).about(rt, name)
+    }
+
+    /// 409: `Operation cannot be fulfilled on …: MESSAGE`.
+    #[must_use]
+    pub fn conflict(rt: &ResourceType, name: &str, message: &str) -> Self {
+        let what = rt.group_resource();
+        let message = format!("Operation cannot be fulfilled on {what} \"{name}\": {message}");
+        Self::new(409, "Conflict", message).about(rt, name)
+    }
+
+    /// 409: a precondition of a delete does not hold. Names the kind where others name the plural.
+    #[must_use]
+    pub fn precondition(rt: &ResourceType, name: &str, message: &str) -> Self {
+        let what = rt.group_kind();
+        let message = format!("Operation cannot be fulfilled on {what} \"{name}\": {message}");
+        Self::new(409, "Conflict", message).details(Details {
+            name: name.into(),
+            group: rt.group.clone(),
+            kind: rt.kind.clone(),
+            ..Details::default()
+        })
+    }
+
+    /// 409: the resourceVersion that the client sent is not the current one.
+    #[must_use]
+    pub fn modified(rt: &ResourceType, name: &str) -> Self {
+        let text = "the object has been modified; please apply your changes to the latest version \
+                    and try again";
+        Self::conflict(rt, name, text)
+    }
+
+    /// 422: the object breaks its schema or rules. `causes` must not be empty.
+    #[must_use]
+    pub fn invalid(rt: &ResourceType, name: &str, causes: Vec<Cause>) -> Self {
+        Self::invalid_kind(&rt.group, &rt.kind, name, causes)
+    }
+
+    /// 422 on the request's own options: `kind` is `ListOptions`, `CreateOptions`, ….
+    #[must_use]
+    pub fn invalid_options(kind: &str, causes: Vec<Cause>) -> Self {
+        Self::invalid_kind("meta.k8s.io", kind, "", causes)
+    }
+
+    /// 422 for any group and kind (a body may name another kind than the path).
+    #[must_use]
+    pub fn invalid_kind(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
+        let one = |cause: &Cause| match cause.field.as_str() {
+            "" => cause.message.clone(),
+            field => format!("{field}: {}", cause.message),
+        };
+        let texts: Vec<String> = causes.iter().map(one).collect();
+        let text = match texts.as_slice() {
+            [single] => single.clone(),
+            many => format!("[{}]", many.join(", ")),
+        };
+        let what = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        Self::new(422, "Invalid", format!("{what} \"{name}\" is invalid: {text}")).details(
+            Details {
+                name: name.into(),
+                group: group.into(),
+                kind: kind.into(),
+                causes,
+                retry_after_seconds: None,
+            },
+        )
+    }
+
+    /// 422 for a patch that cannot be applied.
+    #[must_use]
+    pub fn rejected() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self::new(422, "Invalid", message).details(Details::default())
+    }
+
+    /// 400.
+    #[must_use]
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// 401.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized")
+    }
+
+    /// 403: `RESOURCE "NAME" is forbidden: MESSAGE`. The name may be empty.
+    #[must_use]
+    pub fn forbidden(rt: &ResourceType, name: &str, message: &str) -> Self {
+        let what = rt.group_resource();
+        let subject = if name.is_empty() { what } else { format!("{what} \"{name}\"") };
+        Self::new(403, "Forbidden", format!("{subject} is forbidden: {message}")).about(rt, name)
+    }
+
+    /// 403 on a path that is no resource.
+    #[must_use]
+    pub fn forbidden_path(user: &str, verb: &str, path: &str) -> Self {
+        let message = format!("forbidden: User \"{user}\" cannot {verb} path \"{path}\"");
+        Self::new(403, "Forbidden", message).details(Details::default())
+    }
+
+    /// 403: a create in a namespace that is being deleted.
+    #[must_use]
+    pub fn namespace_terminating(rt: &ResourceType, name: &str, namespace: &str) -> Self {
+        let why = format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        );
+        let mut error = Self::forbidden(rt, name, &why);
+        if let Some(details) = &mut error.0.details {
+            details.causes.push(Cause {
+                reason: CauseReason::NamespaceTerminating,
+                field: "metadata.namespace".into(),
+                message: format!("namespace {namespace} is being terminated"),
+            });
+        }
+        error
+    }
+
+    /// 405: this method is never allowed at this path.
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self::new(405, "MethodNotAllowed", message).details(Details::default())
+    }
+
+    /// 406: none of the client's representations can be served.
+    #[must_use]
+    pub fn not_acceptable(available: &[&str]) -> Self {
+        let list = available.join(", ");
+        let message = format!("only the following media types are accepted: {list}");
+        Self::new(406, "NotAcceptable", message)
+    }
+
+    /// 406 with a text of its own.
+    #[must_use]
+    pub fn not_acceptable_because(message: impl Into<String>) -> Self {
+        Self::new(406, "NotAcceptable", message)
+    }
+
+    /// 410: history that was asked for is gone.
+    #[must_use]
+    pub fn gone_expired(message: impl Into<String>) -> Self {
+        Self::new(410, "Expired", message)
+    }
+
+    /// 410 on an old continue token, carrying a token that goes on inconsistently.
+    #[must_use]
+    pub fn gone_continue(fresh_token: &str) -> Self {
+        let mut error = Self::gone_expired(
+            "The provided continue parameter is too old to display a consistent list result. You \
+             can start a new list without the continue parameter, or use the continue token in \
+             this response to retrieve the remainder of the results. Continuing with the provided \
+             token results in an inconsistent list - objects that were created, modified, or \
+             deleted between the time the first chunk was returned and now may show up in the \
+             list.",
+        );
+        error.0.continue_token = Some(fresh_token.to_owned());
+        error
+    }
+
+    /// 410 of a watch: `too old resource version: WANTED (OLDEST)`.
+    #[must_use]
+    pub fn too_old_resource_version(wanted: u64, oldest: u64) -> Self {
+        Self::gone_expired(format!("too old resource version: {wanted} ({oldest})"))
+    }
+
+    /// 504: the wanted resourceVersion does not exist yet.
+    #[must_use]
+    pub fn timeout_too_large_rv(current: u64, wanted: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
+        Self::new(504, "Timeout", message).details(Details {
+            causes: vec![Cause {
+                reason: CauseReason::ResourceVersionTooLarge,
+                field: String::new(),
+                message: "Too large resource version".into(),
+            }],
+            retry_after_seconds: Some(1),
+            ..Details::default()
+        })
+    }
+
+    /// 413: the body is over the limit.
+    #[must_use]
+    pub fn too_large(limit_bytes: u64) -> Self {
+        let message = format!("Request entity too large: limit is {limit_bytes}");
+        Self::new(413, "RequestEntityTooLarge", message)
+    }
+
+    /// 415: a body in a format that is not served here.
+    #[must_use]
+    pub fn unsupported_media_type(accepted: &[&str]) -> Self {
+        let list = accepted.join(", ");
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {list}"
+        );
+        Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    /// 415: a PATCH whose body is no patch at all.
+    #[must_use]
+    pub fn no_patch_type() -> Self {
+        let message = "415: Unsupported Media Type";
+        Self::new(415, "UnsupportedMediaType", message).details(Details::default())
+    }
+
+    /// 429: try again later.
+    #[must_use]
+    pub fn too_many_requests(retry_after_seconds: u64) -> Self {
+        let message = "too many requests, please try again later";
+        Self::new(429, "TooManyRequests", message).details(Details {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Details::default()
+        })
+    }
+
+    /// 503: the server cannot serve now.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(503, "ServiceUnavailable", message)
+    }
+
+    /// 500.
+    #[must_use]
+    pub fn internal(message: impl fmt::Display) -> Self {
+        let text = format!("Internal error occurred: {message}");
+        Self::new(500, "InternalError", text)
+    }
+
+    /// 500 with a bare text and no reason: how some refusals of real servers look.
+    #[must_use]
+    pub fn plain_500(message: impl Into<String>) -> Self {
+        Self::new(500, "", message)
+    }
+
+    /// The HTTP status code.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        self.0.code
+    }
+
+    /// The Status reason, as `NotFound`. Empty where upstream gives none.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.0.reason
+    }
+
+    /// All causes, in order.
+    #[must_use]
+    pub fn causes(&self) -> &[Cause] {
+        self.0.details.as_ref().map_or(&[], |details| &details.causes)
+    }
+
+    /// What the `Retry-After` header should say.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.0.details.as_ref().and_then(|details| details.retry_after_seconds)
+    }
+
+    /// The `Status` object.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let inner = &self.0;
+        let mut metadata = Map::new();
+        if let Some(token) = &inner.continue_token {
+            metadata.insert("continue".into(), json!(token));
+        }
+        let mut out = json!({"kind": "Status", "apiVersion": "v1", "metadata": metadata,
+            "status": "Failure", "message": inner.message, "code": inner.code});
+        if !inner.reason.is_empty() {
+            out["reason"] = json!(inner.reason);
+        }
+        if let Some(details) = &inner.details {
+            out["details"] = details.body();
+        }
+        out
+    }
+}
+
+impl Details {
+    fn body(&self) -> Value {
+        let mut out = Map::new();
+        for (key, text) in [("name", &self.name), ("group", &self.group), ("kind", &self.kind)] {
+            if !text.is_empty() {
+                out.insert(key.into(), json!(text));
+            }
+        }
+        if !self.causes.is_empty() {
+            let causes: Vec<Value> = self.causes.iter().map(Cause::body).collect();
+            out.insert("causes".into(), json!(causes));
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            out.insert("retryAfterSeconds".into(), json!(seconds));
+        }
+        Value::Object(out)
+    }
+}
+
+/// The Success `Status` that most deletes answer with.
+#[must_use]
+pub fn success(rt: &ResourceType, name: &str, uid: &str) -> Value {
+    let mut details = json!({"name": name, "kind": rt.plural, "uid": uid});
+    if !rt.group.is_empty() {
+        details["group"] = json!(rt.group);
+    }
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": details})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{kind, ship};
+
+    #[test]
+    fn statuses_look_as_recorded() {
+        for (error, wanted) in [
+            (
+                ApiError::not_found(&kind("", "secrets"), "nope"),
+                json!({"kind": "Status",
+                "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "message": "secrets \"nope\" not found", "reason": "NotFound",
+                "details": {"name": "nope", "kind": "secrets"}, "code": 404}),
+            ),
+            (
+                ApiError::already_exists(&ship(), "a"),
+                json!({"kind": "Status", "apiVersion": "v1",
+                "metadata": {}, "status": "Failure",
+                "message": "ships.sea.example.com \"a\" already exists", "reason": "AlreadyExists",
+                "details": {"name": "a", "group": "sea.example.com", "kind": "ships"}, "code": 409}),
+            ),
+            (
+                ApiError::timeout_too_large_rv(7, 999),
+                json!({"kind": "Status", "apiVersion": "v1",
+                "metadata": {}, "status": "Failure", "reason": "Timeout", "code": 504,
+                "message": "Timeout: Too large resource version: 999, current: 7",
+                "details": {"retryAfterSeconds": 1, "causes": [{"reason": "ResourceVersionTooLarge",
+                "message": "Too large resource version"}]}}),
+            ),
+            (
+                ApiError::plain_500("no reason"),
+                json!({"kind": "Status", "apiVersion": "v1",
+                "metadata": {}, "status": "Failure", "message": "no reason", "code": 500}),
+            ),
+            (
+                ApiError::method_not_allowed(),
+                json!({"kind": "Status", "apiVersion": "v1",
+                "metadata": {}, "status": "Failure", "reason": "MethodNotAllowed", "details": {},
+                "message": "the server does not allow this method on the requested resource",
+                "code": 405}),
+            ),
+        ] {
+            assert_eq!(error.body(), wanted);
+        }
+        let token = ApiError::gone_continue("abc").body();
+        assert_eq!(
+            (&token["metadata"], &token["code"]),
+            (&json!({"continue": "abc"}), &json!(410))
+        );
+    }
+
+    #[test]
+    fn several_causes_are_listed_in_brackets() {
+        let causes =
+            vec![Cause::required("spec.a", ""), Cause::invalid("spec.b", &json!(0), "low")];
+        let error = ApiError::invalid(&ship(), "x", causes);
+        let wanted = "Ship.sea.example.com \"x\" is invalid: [spec.a: Required value, spec.b: Invalid \
+                      value: 0: low]";
+        assert_eq!(error.to_string(), wanted);
+        assert_eq!(
+            error.body()["details"]["causes"][0],
+            json!({"reason": "FieldValueRequired", "message": "Required value", "field": "spec.a"})
+        );
+    }
+}

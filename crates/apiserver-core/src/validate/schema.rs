@@ -1,0 +1,253 @@
+//! Structural checks: types, ranges, enums, patterns, required fields, list types.
+
+use base64::Engine as _;
+use serde_json::{Map, Value, json};
+
+use super::OBJECT_META;
+use super::shape::{join, resolve};
+use crate::scheme::{ResourceType, Rules};
+use crate::status::{Cause, CauseReason};
+
+/// All violations of the kind's schema, in order of the fields.
+pub(crate) fn check(rt: &ResourceType, object: &Value) -> Vec<Cause> {
+    let mut walk = Walk { rules: rt.rules(), causes: Vec::new() };
+    walk.visit(&rt.schema, object, "");
+    walk.causes
+}
+
+/// All violations of the schema of `metadata`.
+pub(crate) fn check_metadata(rt: &ResourceType, metadata: &Value) -> Vec<Cause> {
+    let mut walk = Walk { rules: rt.rules(), causes: Vec::new() };
+    if let Some(schema) = rt.rules().definitions.get(OBJECT_META) {
+        walk.visit(schema, metadata, "metadata");
+    }
+    walk.causes
+}
+
+/// Whether the object is too wrong for rules to make sense of it.
+pub(super) fn blocks_rules(cause: &Cause) -> bool {
+    matches!(
+        cause.reason,
+        CauseReason::NotSupported
+            | CauseReason::Required
+            | CauseReason::TooLong
+            | CauseReason::TooMany
+            | CauseReason::TypeInvalid
+    )
+}
+
+struct Walk<'a> {
+    rules: &'a Rules,
+    causes: Vec<Cause>,
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => {
+            // 1.0 is an integer, 1.5 is not.
+            if number.as_f64().is_some_and(|n| n.fract() == 0.0) { "integer" } else { "number" }
+        }
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+impl Walk<'_> {
+    fn visit(&mut self, schema: &Value, value: &Value, path: &str) {
+        let schema = resolve(self.rules, schema);
+        if value.is_null() && schema["nullable"] == true {
+            return;
+        }
+        let found = type_name(value);
+        let int_or_string = schema["x-kubernetes-int-or-string"] == true;
+        let wanted = if int_or_string { Some("integer,string") } else { schema["type"].as_str() };
+        let fits = wanted.is_none_or(|wanted| {
+            wanted.split(',').any(|one| one == found) || (wanted == "number" && found == "integer")
+        });
+        if !fits {
+            self.causes.push(Cause::wrong_type(path, found, wanted.unwrap_or_default()));
+            return;
+        }
+        self.check_enum(schema, value, path);
+        match value {
+            Value::Object(fields) => self.visit_object(schema, fields, path),
+            Value::Array(items) => self.visit_array(schema, items, path),
+            Value::String(text) => self.check_string(schema, text, path),
+            Value::Number(_) => self.check_number(schema, value, path),
+            Value::Null | Value::Bool(_) => {}
+        }
+        self.check_combinations(schema, value, path);
+    }
+
+    fn invalid(&mut self, path: &str, value: &Value, detail: &str) {
+        self.causes.push(Cause::invalid(path, value, &format!("{path} in body {detail}")));
+    }
+
+    fn check_enum(&mut self, schema: &Value, value: &Value, path: &str) {
+        let Some(allowed) = schema["enum"].as_array() else {
+            return;
+        };
+        if !allowed.contains(value) {
+            let texts: Vec<String> = allowed.iter().map(Value::to_string).collect();
+            self.causes.push(Cause::not_supported(path, value, &texts));
+        }
+    }
+
+    fn visit_object(&mut self, schema: &Value, fields: &Map<String, Value>, path: &str) {
+        let size = fields.len() as u64;
+        if let Some(most) = schema["maxProperties"].as_u64().filter(|most| size > *most) {
+            self.causes.push(Cause::too_many(path, fields.len(), most));
+        }
+        if let Some(least) = schema["minProperties"].as_u64().filter(|least| size < *least) {
+            let detail = format!("should have at least {least} properties");
+            self.invalid(path, &json!(fields), &detail);
+        }
+        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            if !fields.contains_key(name) {
+                self.causes.push(Cause::required(join(path, name), ""));
+            }
+        }
+        let declared = schema.get("properties");
+        let others = schema.get("additionalProperties").filter(|other| other.is_object());
+        for (name, value) in fields {
+            if let Some(child) = declared.and_then(|all| all.get(name)).or(others) {
+                self.visit(child, value, &join(path, name));
+            }
+        }
+    }
+
+    fn visit_array(&mut self, schema: &Value, items: &[Value], path: &str) {
+        let size = items.len() as u64;
+        if let Some(most) = schema["maxItems"].as_u64().filter(|most| size > *most) {
+            self.causes.push(Cause::too_many(path, items.len(), most));
+        }
+        if let Some(least) = schema["minItems"].as_u64().filter(|least| size < *least) {
+            let detail = format!("should have at least {least} items");
+            self.invalid(path, &json!(items), &detail);
+        }
+        if let Some(child) = schema.get("items") {
+            for (index, item) in items.iter().enumerate() {
+                self.visit(child, item, &format!("{path}[{index}]"));
+            }
+        }
+        self.check_duplicates(schema, items, path);
+    }
+
+    fn check_duplicates(&mut self, schema: &Value, items: &[Value], path: &str) {
+        let keys = schema["x-kubernetes-list-map-keys"].as_array().map(Vec::as_slice);
+        let key_of = |item: &Value| match (schema["x-kubernetes-list-type"].as_str(), keys) {
+            (Some("set"), _) => Some(item.clone()),
+            (Some("map"), Some(keys)) => {
+                let names = keys.iter().filter_map(Value::as_str);
+                let pairs = names.filter_map(|n| item.get(n).map(|v| (n.to_owned(), v.clone())));
+                Some(Value::Object(pairs.collect()))
+            }
+            _ => None,
+        };
+        // Sorted texts, since comparing each with each would take quadratic time on long lists.
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, item) in items.iter().enumerate() {
+            let Some(key) = key_of(item) else { return };
+            if !seen.insert(key.to_string()) {
+                self.causes.push(Cause::duplicate(format!("{path}[{index}]"), &key));
+            }
+        }
+    }
+
+    fn check_string(&mut self, schema: &Value, text: &str, path: &str) {
+        let value = json!(text);
+        let length = text.chars().count() as u64;
+        if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
+            self.causes.push(Cause::too_long(path, most));
+        }
+        if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
+            let detail = format!("should be at least {least} chars long");
+            self.invalid(path, &value, &detail);
+        }
+        if let Some(pattern) = schema["pattern"].as_str() {
+            // A pattern that is not compiled cannot be checked, which counts as no match.
+            let matches = self.rules.patterns.get(pattern).is_some_and(|re| re.is_match(text));
+            if !matches {
+                self.invalid(path, &value, &format!("should match '{pattern}'"));
+            }
+        }
+        if let Some(format) = schema["format"].as_str().filter(|format| !fits_format(format, text))
+        {
+            self.invalid(path, &value, &format!("must be of type {format}: {value}"));
+        }
+    }
+
+    fn check_number(&mut self, schema: &Value, value: &Value, path: &str) {
+        let Some(number) = value.as_f64() else { return };
+        if let Some(least) = schema["minimum"].as_f64() {
+            let exclusive = schema["exclusiveMinimum"] == true;
+            if number < least || (exclusive && number <= least) {
+                let or_equal = if exclusive { "" } else { " or equal to" };
+                let detail = format!("should be greater than{or_equal} {}", schema["minimum"]);
+                self.invalid(path, value, &detail);
+            }
+        }
+        if let Some(most) = schema["maximum"].as_f64() {
+            let exclusive = schema["exclusiveMaximum"] == true;
+            if number > most || (exclusive && number >= most) {
+                let or_equal = if exclusive { "" } else { " or equal to" };
+                let detail = format!("should be less than{or_equal} {}", schema["maximum"]);
+                self.invalid(path, value, &detail);
+            }
+        }
+        if let Some(factor) = schema["multipleOf"].as_f64().filter(|factor| *factor != 0.0)
+            && (number / factor).fract() != 0.0
+        {
+            let detail = format!("should be a multiple of {}", schema["multipleOf"]);
+            self.invalid(path, value, &detail);
+        }
+        let int32 = schema["format"] == "int32";
+        if int32 && !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
+            let detail = format!("must be of type integer with format int32 in {path}");
+            self.causes.push(Cause::invalid(path, value, &format!("Checked value {detail}")));
+        }
+    }
+
+    fn check_combinations(&mut self, schema: &Value, value: &Value, path: &str) {
+        let branches = |key: &str| schema[key].as_array().map(Vec::as_slice).unwrap_or_default();
+        for branch in branches("allOf") {
+            self.visit(branch, value, path);
+        }
+        let passes = |branch: &Value| {
+            let mut walk = Walk { rules: self.rules, causes: Vec::new() };
+            walk.visit(branch, value, path);
+            walk.causes.is_empty()
+        };
+        let mut problems = Vec::new();
+        let any = branches("anyOf");
+        if !any.is_empty() && !any.iter().any(passes) {
+            problems.push("must validate at least one schema (anyOf)");
+        }
+        let one = branches("oneOf");
+        if !one.is_empty() && one.iter().filter(|branch| passes(branch)).count() != 1 {
+            problems.push("must validate one and only one schema (oneOf)");
+        }
+        if schema.get("not").is_some_and(passes) {
+            problems.push("must not validate the schema (not)");
+        }
+        for problem in problems {
+            self.causes.push(Cause::invalid_without_value(path, &format!("\"{path}\" {problem}")));
+        }
+    }
+}
+
+/// Formats we know; others are comments.
+fn fits_format(format: &str, text: &str) -> bool {
+    match format {
+        "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
+        "date" => text.parse::<jiff::civil::Date>().is_ok(),
+        "byte" => base64::engine::general_purpose::STANDARD.decode(text).is_ok(),
+        "ipv4" => text.parse::<std::net::Ipv4Addr>().is_ok(),
+        "ipv6" => text.parse::<std::net::Ipv6Addr>().is_ok(),
+        _ => true,
+    }
+}

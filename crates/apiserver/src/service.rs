@@ -1,0 +1,300 @@
+//! One HTTP request to one logical cluster, from headers to answer.
+
+mod resources;
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fleetwright_apiserver_core::discovery;
+use fleetwright_apiserver_core::negotiate::{
+    AGGREGATED_DISCOVERY_TYPE, wants_aggregated_discovery,
+};
+use fleetwright_apiserver_core::openapi::OpenApi;
+use fleetwright_apiserver_core::request::{Discovery, Route, route};
+use fleetwright_apiserver_core::status::ApiError;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HOST, HeaderName, IF_NONE_MATCH,
+    RETRY_AFTER, WARNING,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+use tower::BoxError;
+
+use crate::auth::Identity;
+use crate::body::ApiBody;
+use crate::cluster::LogicalCluster;
+
+/// Request bodies may have this many bytes (kubernetes/apiserver `MaxRequestBodyBytes`).
+pub(crate) const BODY_LIMIT_BYTES: usize = 3 * 1024 * 1024;
+
+/// From the first byte of a request body to the last.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// The API of one logical cluster as a [`tower::Service`].
+#[derive(Debug, Clone)]
+pub struct ApiService {
+    cluster: LogicalCluster,
+    who: Who,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    /// Whoever the bearer token says.
+    Bearer,
+    /// Our own code.
+    Trusted(Identity),
+}
+
+impl ApiService {
+    pub(crate) fn new(cluster: LogicalCluster, who: Who) -> Self {
+        Self { cluster, who }
+    }
+
+    async fn answer<B>(self, request: Request<B>) -> Response<ApiBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (parts, body) = request.into_parts();
+        match self.dispatch(&parts, body).await {
+            Ok(response) => response,
+            Err(error) => error_response(&error),
+        }
+    }
+
+    async fn dispatch<B>(&self, parts: &Parts, body: B) -> Result<Response<ApiBody>, ApiError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if self.cluster.shared().writer.stopped() || self.cluster.tables.is_closed() {
+            return Err(ApiError::unavailable("the server has stopped"));
+        }
+        let query = parts.uri.query().unwrap_or_default();
+        let routed = route(parts.method.as_str(), parts.uri.path(), query);
+        if let Ok(Route::Health(name)) = routed {
+            return Ok(self.health(name));
+        }
+        self.authenticate(&parts.headers).await?;
+        let accept = header(&parts.headers, &ACCEPT);
+        match routed? {
+            Route::Resource(info) => {
+                let bytes = read_body(body).await?;
+                self.cluster.serve_resource(parts, &info, &bytes).await
+            }
+            Route::Discovery(what) => self.discover(&what, parts, accept),
+            Route::OpenApiIndex => Ok(cached(parts, self.openapi().index().to_string(), JSON)),
+            Route::OpenApi { group, version } => Ok(self.openapi_document(parts, &group, &version)),
+            Route::Version => Ok(json(&discovery::version(&self.cluster.attached.version))),
+            Route::Root => Ok(json(&discovery::root_paths(&self.cluster.attached.scheme))),
+            Route::Health(_) | Route::Unknown => Ok(page_not_found()),
+        }
+    }
+
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
+        match &self.who {
+            Who::Trusted(identity) => Ok(identity.clone()),
+            Who::Bearer => {
+                let bearer = header(headers, &AUTHORIZATION)
+                    .and_then(|text| text.split_once(' '))
+                    .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                    .map(|(_, token)| token.trim());
+                let known = self.cluster.attached.authenticator.authenticate(bearer).await;
+                known.map_err(|_unknown| ApiError::unauthorized())
+            }
+        }
+    }
+
+    fn health(&self, name: &str) -> Response<ApiBody> {
+        let failed = self.cluster.shared().writer.failed();
+        match (name, failed) {
+            ("readyz" | "healthz", true) => {
+                let body = "the store has failed: no more writes until a restart\n";
+                answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, body)
+            }
+            _ => answer(StatusCode::OK, TEXT, "ok"),
+        }
+    }
+
+    fn openapi(&self) -> &OpenApi {
+        let Self { cluster, .. } = self;
+        cluster.attached.documents.get_or_init(|| OpenApi::build(&cluster.attached.scheme))
+    }
+
+    fn openapi_document(&self, parts: &Parts, group: &str, version: &str) -> Response<ApiBody> {
+        let Some(document) = self.openapi().document(group, version) else {
+            return answer(StatusCode::NOT_FOUND, TEXT, "");
+        };
+        // The index names documents by hash: what has one in its address never changes.
+        let immutable = parts.uri.query().is_some_and(|query| query.contains("hash="));
+        let etag = format!("\"{}\"", document.hash);
+        let mut response = if_changed(parts, &etag, JSON, || document.body.clone().into());
+        if immutable {
+            let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
+            response.headers_mut().insert(CACHE_CONTROL, forever);
+        }
+        response
+    }
+
+    fn discover(
+        &self,
+        what: &Discovery,
+        parts: &Parts,
+        accept: Option<&str>,
+    ) -> Result<Response<ApiBody>, ApiError> {
+        let scheme = &self.cluster.attached.scheme;
+        let aggregated = wants_aggregated_discovery(accept);
+        let found = match what {
+            Discovery::CoreVersions if aggregated => Some(discovery::aggregated_core(scheme)),
+            Discovery::CoreVersions => {
+                let address = header(&parts.headers, &HOST)
+                    .or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+                Some(discovery::core_versions(address.unwrap_or("localhost")))
+            }
+            Discovery::Groups if aggregated => Some(discovery::aggregated_groups(scheme)),
+            Discovery::Groups => Some(discovery::groups(scheme)),
+            Discovery::Group(name) => discovery::group(scheme, name),
+            Discovery::Resources { group, version } => {
+                if !scheme.has_group(group) {
+                    return Ok(page_not_found());
+                }
+                let found = discovery::resources(scheme, group, version);
+                Some(found.ok_or_else(ApiError::path_not_found)?)
+            }
+        };
+        let Some(document) = found else {
+            return Ok(page_not_found());
+        };
+        let both = matches!(what, Discovery::CoreVersions | Discovery::Groups);
+        let content_type = if both && aggregated {
+            HeaderValue::from_static(AGGREGATED_DISCOVERY_TYPE)
+        } else {
+            JSON
+        };
+        Ok(cached(parts, document.to_string(), content_type))
+    }
+}
+
+impl<B> tower::Service<Request<B>> for ApiService
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ApiBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.clone().answer(request).map(Ok).boxed()
+    }
+}
+
+/// The whole body, unless it is too large or too slow.
+pub(crate) async fn read_body<B>(body: B) -> Result<Bytes, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match timeout(BODY_TIMEOUT, Limited::new(body, BODY_LIMIT_BYTES).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(ApiError::too_large(BODY_LIMIT_BYTES as u64))
+        }
+        Ok(Err(error)) => Err(ApiError::bad_request(format!("the body was cut off: {error}"))),
+        Err(_elapsed) => Err(ApiError::bad_request("the body took too long to arrive")),
+    }
+}
+
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+pub(crate) fn answer(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: impl Into<Bytes>,
+) -> Response<ApiBody> {
+    let mut response = Response::new(ApiBody::full(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+pub(crate) fn json(value: &Value) -> Response<ApiBody> {
+    answer(StatusCode::OK, JSON, value.to_string())
+}
+
+/// An answer of JSON that comes piece by piece.
+pub(crate) fn streamed(body: ApiBody) -> Response<ApiBody> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+pub(crate) fn error_response(error: &ApiError) -> Response<ApiBody> {
+    let status = StatusCode::from_u16(error.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = answer(status, JSON, error.body().to_string());
+    if let Some(seconds) = error.retry_after_seconds() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// `Warning: 299 - "TEXT"` for each, as RFC 7234 section 5.5 writes them.
+pub(crate) fn add_warnings(response: &mut Response<ApiBody>, warnings: &[String]) {
+    for text in warnings {
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"").replace(['\r', '\n'], " ");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+}
+
+fn page_not_found() -> Response<ApiBody> {
+    answer(StatusCode::NOT_FOUND, TEXT, "404 page not found\n")
+}
+
+fn cached(parts: &Parts, body: String, content_type: HeaderValue) -> Response<ApiBody> {
+    let digest = Sha256::digest(body.as_bytes());
+    let etag: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+    if_changed(parts, &format!("\"{etag}\""), content_type, || body.into())
+}
+
+/// 304 when the caller has it already.
+fn if_changed(
+    parts: &Parts,
+    etag: &str,
+    content_type: HeaderValue,
+    body: impl FnOnce() -> Bytes,
+) -> Response<ApiBody> {
+    let known = header(&parts.headers, &IF_NONE_MATCH).is_some_and(|known| known == etag);
+    let mut response = if known {
+        answer(StatusCode::NOT_MODIFIED, content_type, "")
+    } else {
+        answer(StatusCode::OK, content_type, body())
+    };
+    if let Ok(value) = HeaderValue::from_str(etag) {
+        response.headers_mut().insert(ETAG, value);
+    }
+    response.headers_mut().insert(http::header::VARY, HeaderValue::from_static("Accept"));
+    response
+}

@@ -1,0 +1,303 @@
+//! The objects in memory, and the recent past that watches read.
+//!
+//! Only the writer changes anything here, and only after the store has committed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+/// Events kept for watches, per resource: by count and by size, whichever is reached first.
+const RING_EVENTS: usize = 10_000;
+const RING_BYTES: usize = 16 * 1024 * 1024;
+
+/// Namespace (empty for none) and name.
+pub(crate) type Place = (String, String);
+
+/// An object as stored: never changed, only replaced.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) place: Place,
+    pub(crate) revision: u64,
+    pub(crate) value: Arc<Value>,
+    pub(crate) bytes: Bytes,
+}
+
+/// One change, as watches see it.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) revision: u64,
+    pub(crate) old: Option<Arc<Object>>,
+    /// The state after the change; for a removal the last state, under the removal's revision.
+    pub(crate) object: Arc<Object>,
+    pub(crate) removed: bool,
+}
+
+/// A revision that memory no longer reaches back to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TooOld {
+    /// The oldest revision that can still be asked for.
+    pub(crate) oldest: u64,
+}
+
+#[derive(Debug)]
+struct Table {
+    objects: BTreeMap<Place, Arc<Object>>,
+    ring: VecDeque<Arc<Event>>,
+    ring_bytes: usize,
+    /// Everything after this revision is still in the ring.
+    floor: u64,
+    changed: Arc<Notify>,
+}
+
+impl Table {
+    fn new(floor: u64) -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            ring: VecDeque::new(),
+            ring_bytes: 0,
+            floor,
+            changed: Arc::new(Notify::new()),
+        }
+    }
+
+    fn push(&mut self, event: Arc<Event>) {
+        if event.removed {
+            self.objects.remove(&event.object.place);
+        } else {
+            self.objects.insert(event.object.place.clone(), Arc::clone(&event.object));
+        }
+        self.ring_bytes += event.object.bytes.len();
+        self.ring.push_back(event);
+        while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {
+            let Some(dropped) = self.ring.pop_front() else {
+                break;
+            };
+            self.ring_bytes -= dropped.object.bytes.len();
+            self.floor = dropped.revision;
+        }
+    }
+
+    fn after(&self, revision: u64) -> impl DoubleEndedIterator<Item = &Arc<Event>> {
+        let first = self.ring.partition_point(|event| event.revision <= revision);
+        self.ring.range(first..)
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    revision: u64,
+    tables: BTreeMap<String, Table>,
+}
+
+/// The objects of one logical cluster.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) cluster: String,
+    /// The revision when this process began; nothing older can be watched.
+    opened_at: u64,
+    closed: AtomicBool,
+    state: RwLock<State>,
+}
+
+/// What a list found, at one revision.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) revision: u64,
+    pub(crate) objects: Vec<Arc<Object>>,
+}
+
+impl Tables {
+    pub(crate) fn new(cluster: String, revision: u64) -> Self {
+        let state = RwLock::new(State { revision, tables: BTreeMap::new() });
+        Self { cluster, opened_at: revision, closed: AtomicBool::new(false), state }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_table<T>(&self, resource: &str, change: impl FnOnce(&mut Table, &mut u64) -> T) -> T {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let State { revision, tables } = &mut *state;
+        let table = tables.entry(resource.to_owned()).or_insert_with(|| Table::new(self.opened_at));
+        change(table, revision)
+    }
+
+    /// Puts a loaded object in place, without an event.
+    pub(crate) fn restore(&self, resource: &str, object: Object) {
+        self.with_table(resource, |table, _| {
+            table.objects.insert(object.place.clone(), Arc::new(object));
+        });
+    }
+
+    /// Makes committed changes visible, in order, then wakes the watches of that resource.
+    pub(crate) fn publish(&self, resource: &str, event: Arc<Event>) {
+        let changed = self.with_table(resource, |table, revision| {
+            *revision = event.revision;
+            table.push(event);
+            Arc::clone(&table.changed)
+        });
+        changed.notify_waiters();
+    }
+
+    /// Ends every watch, now and later.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let waiting: Vec<_> =
+            self.read().tables.values().map(|table| Arc::clone(&table.changed)).collect();
+        waiting.iter().for_each(|changed| changed.notify_waiters());
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.read().revision
+    }
+
+    pub(crate) fn get(&self, resource: &str, place: &Place) -> Option<Arc<Object>> {
+        self.read().tables.get(resource)?.objects.get(place).cloned()
+    }
+
+    /// The resources that have, or had, objects.
+    pub(crate) fn resources(&self) -> Vec<String> {
+        self.read().tables.keys().cloned().collect()
+    }
+
+    /// Wakes whoever waits for changes of a resource.
+    pub(crate) fn changed(&self, resource: &str) -> Arc<Notify> {
+        self.with_table(resource, |table, _| Arc::clone(&table.changed))
+    }
+
+    /// Objects in order of namespace and name, in one namespace or all, at or after `start`.
+    /// With `at`, as they were at that revision.
+    pub(crate) fn list(
+        &self,
+        resource: &str,
+        namespace: Option<&str>,
+        start: Option<&Place>,
+        at: Option<u64>,
+    ) -> Result<Snapshot, TooOld> {
+        let state = self.read();
+        let revision = at.unwrap_or(state.revision);
+        let Some(table) = state.tables.get(resource) else {
+            return match at {
+                Some(at) if at < self.opened_at => Err(TooOld { oldest: self.opened_at }),
+                _ => Ok(Snapshot { revision, objects: Vec::new() }),
+            };
+        };
+        if at.is_some_and(|at| at < table.floor) {
+            return Err(TooOld { oldest: table.floor });
+        }
+        let within = |place: &Place| {
+            namespace.is_none_or(|namespace| place.0 == namespace)
+                && start.is_none_or(|start| place >= start)
+        };
+        // What has changed since, newest change first: the last insert holds the oldest state.
+        let mut since: BTreeMap<&Place, Option<&Arc<Object>>> = BTreeMap::new();
+        for event in table.after(revision).rev() {
+            since.insert(&event.object.place, event.old.as_ref());
+        }
+        let lowest = match (start, namespace) {
+            (Some(start), _) => Bound::Included(start.clone()),
+            (None, Some(namespace)) => Bound::Included((namespace.to_owned(), String::new())),
+            (None, None) => Bound::Unbounded,
+        };
+        let mut objects: Vec<Arc<Object>> = table
+            .objects
+            .range((lowest, Bound::Unbounded))
+            .take_while(|(place, _)| namespace.is_none_or(|namespace| place.0 == namespace))
+            .filter(|(place, _)| !since.contains_key(place))
+            .map(|(_, object)| Arc::clone(object))
+            .collect();
+        if !since.is_empty() {
+            let past = since.into_values().flatten().filter(|object| within(&object.place));
+            objects.extend(past.cloned());
+            objects.sort_by(|a, b| a.place.cmp(&b.place));
+        }
+        Ok(Snapshot { revision, objects })
+    }
+
+    /// The events after `revision`, at most `limit`, and the revision up to which they are
+    /// complete.
+    pub(crate) fn events_after(
+        &self,
+        resource: &str,
+        revision: u64,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Event>>, u64), TooOld> {
+        let state = self.read();
+        let floor = state.tables.get(resource).map_or(self.opened_at, |table| table.floor);
+        if revision < floor {
+            return Err(TooOld { oldest: floor });
+        }
+        let events: Vec<_> = state
+            .tables
+            .get(resource)
+            .map(|table| table.after(revision).take(limit).cloned().collect())
+            .unwrap_or_default();
+        let complete_to = match events.last() {
+            Some(last) if events.len() == limit => last.revision,
+            _ => state.revision,
+        };
+        Ok((events, complete_to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(name: &str, revision: u64) -> Arc<Object> {
+        Arc::new(Object {
+            place: ("ns".to_owned(), name.to_owned()),
+            revision,
+            value: Arc::new(Value::Null),
+            bytes: Bytes::new(),
+        })
+    }
+
+    fn event(name: &str, revision: u64, old: Option<&Arc<Object>>, removed: bool) -> Arc<Event> {
+        Arc::new(Event { revision, old: old.cloned(), object: object(name, revision), removed })
+    }
+
+    fn names(tables: &Tables, at: u64) -> Vec<(String, u64)> {
+        let snapshot = tables.list("x", Some("ns"), None, Some(at)).expect("in reach");
+        snapshot.objects.iter().map(|o| (o.place.1.clone(), o.revision)).collect()
+    }
+
+    #[test]
+    fn a_list_at_an_old_revision_shows_what_was_there_then() {
+        let tables = Tables::new("c".to_owned(), 4);
+        tables.publish("x", event("b", 5, None, false));
+        tables.publish("x", event("a", 6, None, false));
+        tables.publish("x", event("b", 7, Some(&object("b", 5)), false));
+        tables.publish("x", event("a", 8, Some(&object("a", 6)), true));
+        let owned = |list: &[(&str, u64)]| -> Vec<(String, u64)> {
+            list.iter().map(|(name, revision)| ((*name).to_owned(), *revision)).collect()
+        };
+        assert_eq!(names(&tables, 4), owned(&[]));
+        assert_eq!(names(&tables, 5), owned(&[("b", 5)]));
+        assert_eq!(names(&tables, 6), owned(&[("a", 6), ("b", 5)]));
+        assert_eq!(names(&tables, 7), owned(&[("a", 6), ("b", 7)]));
+        assert_eq!(names(&tables, 8), owned(&[("b", 7)]));
+        assert!(tables.list("x", None, None, Some(3)).is_err());
+    }
+
+    #[test]
+    fn a_full_ring_forgets_the_oldest_and_says_so() {
+        let tables = Tables::new("c".to_owned(), 0);
+        for revision in 1..=RING_EVENTS as u64 + 5 {
+            tables.publish("x", event("a", revision, None, false));
+        }
+        assert_eq!(tables.events_after("x", 4, 1).map_err(|e| e.oldest).expect_err("gone"), 5);
+        let (events, _) = tables.events_after("x", 5, 2).expect("in reach");
+        assert_eq!(events.iter().map(|event| event.revision).collect::<Vec<_>>(), [6, 7]);
+    }
+}

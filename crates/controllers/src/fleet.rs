@@ -1,0 +1,223 @@
+//! All controllers together: caches, watches, queues, and who wakes whom.
+
+use std::sync::Arc;
+
+use fleetwright_api_types::{
+    ClusterPolicy, Condition, ConditionType, ManagedCluster, ProviderConfig,
+};
+use fleetwright_names::{HubId, ObjectKey};
+use fleetwright_reconcile::{Cache, Context, Queue, run as run_loop, watch};
+use kube::{Api, ResourceExt};
+use tokio::task::JoinSet;
+
+use crate::Clouds;
+use crate::cluster_policy::on_member::OnMember;
+use crate::cluster_policy::summary::Summary;
+use crate::managed_cluster::{ManagedClusterController, key_of};
+use crate::members::{Connector, Members};
+
+/// What the controllers need from the outside.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    /// Hub client, clock, ids.
+    pub context: Context,
+    /// Who this hub is ([`crate::hub::hub_id`]).
+    pub hub: HubId,
+    /// The providers in use.
+    pub clouds: Clouds,
+    /// How members are reached.
+    pub connector: Arc<dyn Connector>,
+    /// The program that kubeconfigs call for a token, with its first arguments.
+    pub token_command: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    clusters: Arc<Queue>,
+    on_member: Arc<Queue>,
+    policies: Arc<Queue>,
+}
+
+#[derive(Debug)]
+struct Caches {
+    clusters: Arc<Cache<ManagedCluster>>,
+    policies: Arc<Cache<ClusterPolicy>>,
+    accounts: Arc<Cache<ProviderConfig>>,
+    members: Arc<Members>,
+}
+
+/// Runs all controllers, until the future is dropped. Nothing is decided before every cache is loaded.
+pub async fn run(fleet: Fleet) {
+    let queues = Arc::new(Queues::default());
+    let Context { clock, ids, .. } = fleet.context.clone();
+    let caches = Arc::new(Caches {
+        clusters: Cache::new(),
+        policies: Cache::new(),
+        accounts: Cache::new(),
+        members: Arc::new(Members::new(Arc::clone(&fleet.connector), clock, ids)),
+    });
+    let mut tasks = JoinSet::new();
+    start_watches(&fleet, &queues, &caches, &mut tasks);
+    caches.accounts.loaded().await;
+    caches.policies.loaded().await;
+    caches.clusters.loaded().await;
+    start_controllers(&fleet, &queues, &caches, &mut tasks);
+    while let Some(ended) = tasks.join_next().await {
+        // Watches and loops never end by themselves, so whatever ended is a bug; the rest goes on.
+        tracing::error!(?ended, "a part of the fleet ended");
+    }
+}
+
+fn start_watches(
+    fleet: &Fleet,
+    queues: &Arc<Queues>,
+    caches: &Arc<Caches>,
+    tasks: &mut JoinSet<()>,
+) {
+    let Context { client, ids, .. } = &fleet.context;
+    let (wake, known) = (Arc::clone(queues), Arc::clone(caches));
+    tasks.spawn(watch(
+        Api::all(client.clone()),
+        Arc::clone(&caches.accounts),
+        Arc::clone(ids),
+        move |old: Option<&ProviderConfig>, new| {
+            if old.map(|old| &old.spec) != new.map(|new| &new.spec) {
+                let name = old.or(new).map(ResourceExt::name_any).unwrap_or_default();
+                for cluster in known.clusters.list() {
+                    if cluster.spec.provider_config_ref.name == name {
+                        wake.clusters.add(key_of(&cluster));
+                    }
+                }
+            }
+        },
+    ));
+    let (wake, known) = (Arc::clone(queues), Arc::clone(caches));
+    tasks.spawn(watch(
+        Api::all(client.clone()),
+        Arc::clone(&caches.policies),
+        Arc::clone(ids),
+        move |old: Option<&ClusterPolicy>, new| {
+            if old.map(|old| &old.spec) != new.map(|new| &new.spec) {
+                known
+                    .clusters
+                    .list()
+                    .iter()
+                    .for_each(|cluster| wake.on_member.add(key_of(cluster)));
+                wake_policies(&wake, &known);
+            }
+            let told =
+                |policy: &ClusterPolicy| (policy.metadata.uid.clone(), policy.status.clone());
+            if let (Some(before), Some(now)) = (old, new)
+                && told(before) != told(now)
+            {
+                wake.policies.nudge(ObjectKey::cluster_scoped(now.name_any()));
+            }
+        },
+    ));
+    let (wake, known) = (Arc::clone(queues), Arc::clone(caches));
+    tasks.spawn(watch(
+        Api::all(client.clone()),
+        Arc::clone(&caches.clusters),
+        Arc::clone(ids),
+        move |old, new| cluster_changed(&wake, &known, (old, new)),
+    ));
+}
+
+fn wake_policies(queues: &Queues, caches: &Caches) {
+    for policy in caches.policies.list() {
+        queues.policies.add(ObjectKey::cluster_scoped(policy.name_any()));
+    }
+}
+
+/// Wakes each controller for what it reads, and nudges it for what it writes.
+///
+/// The latter matters although we wrote it ourselves: a status computed from a stale cache may equal what the cache
+/// holds, and so not be written, while the server holds something else (simulator, seed 113). The event that brings the
+/// cache up to date must then wake us; a reconcile that finds all well writes nothing, so this ends. A nudge leaves the
+/// backoff of a failure alone, since the status that told of the failure is a change as well.
+fn cluster_changed(
+    queues: &Queues,
+    caches: &Caches,
+    (old, new): (Option<&ManagedCluster>, Option<&ManagedCluster>),
+) {
+    let Some(key) = new.or(old).map(key_of) else {
+        return;
+    };
+    if new.is_none() {
+        caches.members.forget(&key);
+    }
+    let asked = |cluster: &ManagedCluster| {
+        let meta = &cluster.metadata;
+        let deleting = meta.deletion_timestamp.is_some();
+        (meta.uid.clone(), meta.generation, meta.annotations.clone(), deleting, meta.labels.clone())
+    };
+    let secret = |cluster: &ManagedCluster| cluster.status.as_ref()?.kubeconfig_secret_ref.clone();
+    let status = |cluster: &ManagedCluster| cluster.status.clone();
+    if old.map(asked) != new.map(asked) {
+        queues.clusters.add(key.clone());
+        queues.on_member.add(key);
+    } else if old.map(secret) != new.map(secret) {
+        queues.clusters.nudge(key.clone());
+        queues.on_member.add(key);
+    } else if old.map(status) != new.map(status) {
+        queues.clusters.nudge(key.clone());
+        queues.on_member.nudge(key);
+    }
+    let counted = |cluster: &ManagedCluster| {
+        let summary = cluster.status.as_ref().and_then(|status| status.summary.clone());
+        let compliant = condition(cluster, ConditionType::PoliciesCompliant);
+        (cluster.metadata.labels.clone(), summary, compliant)
+    };
+    if old.map(counted) != new.map(counted) {
+        wake_policies(queues, caches);
+    }
+}
+
+fn condition(cluster: &ManagedCluster, type_: ConditionType) -> Option<Condition> {
+    let status = cluster.status.as_ref()?;
+    status.conditions.iter().find(|one| one.type_ == type_).cloned()
+}
+
+fn start_controllers(
+    fleet: &Fleet,
+    queues: &Arc<Queues>,
+    caches: &Arc<Caches>,
+    tasks: &mut JoinSet<()>,
+) {
+    let context = &fleet.context;
+    let clusters = ManagedClusterController {
+        client: context.client.clone(),
+        hub: fleet.hub.clone(),
+        clock: Arc::clone(&context.clock),
+        clouds: fleet.clouds.clone(),
+        accounts: Arc::clone(&caches.accounts),
+        token_command: fleet.token_command.clone(),
+    };
+    let on_member = OnMember {
+        client: context.client.clone(),
+        clouds: fleet.clouds.clone(),
+        policies: Arc::clone(&caches.policies),
+        members: Arc::clone(&caches.members),
+        queue: Arc::clone(&queues.on_member),
+    };
+    let summary =
+        Summary { clusters: Arc::clone(&caches.clusters), policies: Arc::clone(&caches.policies) };
+    tasks.spawn(run_loop(
+        Arc::new(clusters),
+        context.clone(),
+        Arc::clone(&caches.clusters),
+        Arc::clone(&queues.clusters),
+    ));
+    tasks.spawn(run_loop(
+        Arc::new(on_member),
+        context.clone(),
+        Arc::clone(&caches.clusters),
+        Arc::clone(&queues.on_member),
+    ));
+    tasks.spawn(run_loop(
+        Arc::new(summary),
+        context.clone(),
+        Arc::clone(&caches.policies),
+        Arc::clone(&queues.policies),
+    ));
+}

@@ -1,0 +1,190 @@
+//! The embedded hub of `up`: store, API server, simulated clouds if asked for, and the socket in front.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use fleetwright_api_types::SYSTEM_NAMESPACE;
+use fleetwright_apiserver::{
+    ApiServer, Authority, ClusterSpec, Identity, RedbOpenError, RedbStore, Scheme, ServeError,
+    StaticTokens, serve,
+};
+use fleetwright_clock::{Clock, Ids, RandomIds, SystemClock};
+use fleetwright_cloudsim::{CloudSim, Latencies, MOUNT_PATH, Settings};
+use fleetwright_controllers::hub::ensure_namespace;
+use fleetwright_reconcile::Context;
+use fleetwright_telemetry::Shutdown;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::data_dir::DataDir;
+use crate::wiring::{Wiring, World};
+use crate::{real, simulated};
+
+/// The logical cluster that holds our kinds.
+const ROOT: &str = "hub";
+/// The ConfigMap that tells other processes of this machine where the simulated clouds are.
+pub(crate) const SIMULATION: &str = "simulation";
+const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7443);
+
+/// A hub that answers.
+pub(crate) struct Hub {
+    /// In process, as the system itself, with clock and ids.
+    pub(crate) context: Context,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) wiring: Wiring,
+    /// Says so when the API is not where one expects it.
+    pub(crate) moved: Option<String>,
+    server: JoinHandle<Result<(), ServeError>>,
+    stop: Shutdown,
+}
+
+impl Hub {
+    /// Opens what the folder holds and serves it.
+    pub(crate) async fn start(
+        dir: &DataDir,
+        world: World,
+        listen: Option<SocketAddr>,
+        scheme: Scheme,
+    ) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn Ids> = Arc::new(RandomIds::system()?);
+        // The store first: its lock keeps a second hub off this folder.
+        let store = open_store(dir)?;
+        let (listener, moved) = bind(dir, listen).await?;
+        let address = listener.local_addr()?;
+        let public_url = public_url(address);
+        let authority = Authority::load_or_create(dir.path(), clock.as_ref())?;
+        let tls = authority.server_config(&[reached_as(address).to_string()], clock.as_ref())?;
+        let token = dir.token(ids.as_ref())?;
+        let api = ApiServer::open(Arc::new(store), Arc::clone(&clock), Arc::clone(&ids)).await?;
+        let admin = StaticTokens::new().with(&token, Identity::system("fleetwright:admin"));
+        let root = ClusterSpec {
+            name: ROOT.to_owned(),
+            scheme: Arc::new(scheme),
+            authenticator: Arc::new(admin),
+            version: format!("v1.33.0-fleetwright-{}", env!("CARGO_PKG_VERSION")),
+        };
+        let root = api.add_cluster(root).await?;
+        let client = Client::new(root.service_as(Identity::system("fleetwright")), "default");
+        let mut router = api.router(ROOT);
+        let wiring = match world {
+            World::Real => real::real(&clock).await?,
+            World::Simulated => {
+                let settings = Settings {
+                    latencies: Latencies::default(),
+                    public_url: public_url.clone(),
+                    ca_pem: authority.ca_pem().to_owned(),
+                };
+                let sim =
+                    CloudSim::open(api.clone(), Arc::clone(&clock), Arc::clone(&ids), settings)
+                        .await?;
+                router = router.mount(MOUNT_PATH, sim.eks());
+                publish(&client, &public_url, authority.ca_pem()).await?;
+                simulated::simulated(&api, &sim, &clock, &public_url)
+            }
+        };
+        let stop = Shutdown::new();
+        let stopped = stop.clone();
+        let server =
+            tokio::spawn(serve(listener, tls, router, async move { stopped.requested().await }));
+        dir.remember_listen(address)?;
+        let kubeconfig = dir.write_kubeconfig(&public_url, authority.ca_pem(), &token)?;
+        let context = Context { client, clock, ids };
+        Ok(Self { context, kubeconfig, wiring, moved, server, stop })
+    }
+
+    /// Returns only if serving ends by itself, which is a failure.
+    pub(crate) async fn broken(&mut self) -> anyhow::Error {
+        match (&mut self.server).await {
+            Ok(Ok(())) => anyhow::anyhow!("the API stopped serving"),
+            Ok(Err(error)) => anyhow::Error::new(error).context("the API stopped serving"),
+            Err(error) => anyhow::Error::new(error).context("the API stopped serving"),
+        }
+    }
+
+    /// Finishes what is being answered, then closes.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.stop.request();
+        // It ended by itself: `broken` has told.
+        if !self.server.is_finished() {
+            self.server.await.context("the API did not stop in order")??;
+        }
+        Ok(())
+    }
+}
+
+fn open_store(dir: &DataDir) -> anyhow::Result<RedbStore> {
+    let file = dir.file("store.redb");
+    match RedbStore::open(&file) {
+        Ok(store) => Ok(store),
+        Err(RedbOpenError::InUse { .. }) => bail!(
+            "{} is in use by another `fleetwright up`; talk to it with KUBECONFIG={}, or name another folder with --data",
+            dir.path().display(),
+            dir.file(crate::data_dir::KUBECONFIG).display()
+        ),
+        Err(error) => Err(error).with_context(|| format!("cannot open {}", file.display())),
+    }
+}
+
+/// The address asked for and no other; else that of last time, the usual one, or any that is free.
+async fn bind(
+    dir: &DataDir,
+    asked: Option<SocketAddr>,
+) -> anyhow::Result<(TcpListener, Option<String>)> {
+    if let Some(address) = asked {
+        let listener = TcpListener::bind(address).await;
+        return Ok((listener.with_context(|| format!("cannot listen on {address}"))?, None));
+    }
+    let first = dir.last_listen()?.unwrap_or(USUAL);
+    let any = SocketAddr::new(USUAL.ip(), 0);
+    let mut last = None;
+    for address in [first, USUAL, any] {
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                let found = listener.local_addr()?;
+                let moved =
+                    (found != first).then(|| format!("{first} is taken, so the API is at {found}"));
+                return Ok((listener, moved));
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    let error = last.map_or_else(|| anyhow::anyhow!("no address"), anyhow::Error::new);
+    Err(error.context("cannot listen on 127.0.0.1"))
+}
+
+/// Where clients of this machine reach a server that listens on `address`.
+fn reached_as(address: SocketAddr) -> IpAddr {
+    if address.ip().is_unspecified() { USUAL.ip() } else { address.ip() }
+}
+
+fn public_url(address: SocketAddr) -> String {
+    format!("https://{}", SocketAddr::new(reached_as(address), address.port()))
+}
+
+async fn publish(client: &Client, public_url: &str, ca_pem: &str) -> anyhow::Result<()> {
+    ensure_namespace(client, SYSTEM_NAMESPACE).await?;
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let data = BTreeMap::from([
+        ("endpoint".to_owned(), simulated::endpoint(public_url)),
+        ("ca".to_owned(), ca_pem.to_owned()),
+    ]);
+    let deed = "write configmap fleetwright-system/simulation";
+    let Some(found) = api.get_opt(SIMULATION).await.context(deed)? else {
+        let mut map = ConfigMap { data: Some(data), ..ConfigMap::default() };
+        map.metadata.name = Some(SIMULATION.to_owned());
+        return api.create(&kube::api::PostParams::default(), &map).await.map(drop).context(deed);
+    };
+    if found.data.as_ref() == Some(&data) {
+        return Ok(());
+    }
+    let patch = Patch::Merge(json!({"data": data}));
+    api.patch(SIMULATION, &PatchParams::default(), &patch).await.map(drop).context(deed)
+}

@@ -1,0 +1,92 @@
+//! The real world: clouds over TLS, members by their kubeconfig data, credentials from the environment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetwright_api_types::Connection;
+use fleetwright_clock::Clock;
+use fleetwright_controllers::members::Connector;
+use fleetwright_errclass::Class;
+use fleetwright_provider::Secret;
+use fleetwright_provider_eks::{DEFAULT_LIMITS, EksSettings, environment_credentials};
+use fleetwright_providers::{Providers, Settings};
+use fleetwright_reconcile::Failure;
+use fleetwright_verbs::hosts::is_inward;
+use fleetwright_verbs::read_only;
+use kube::{Client, Config};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::http_out::{self, Allowed};
+use crate::wiring::{Wiring, clouds, this_program};
+
+/// Wires the controllers to the clouds. Nothing is called and no credential is read before it is needed.
+pub(crate) async fn real(clock: &Arc<dyn Clock>) -> anyhow::Result<Wiring> {
+    let eks = EksSettings {
+        http: http_out::over_tls(Allowed::Clouds, None)?,
+        credentials: credentials(clock).await?,
+        clock: Arc::clone(clock),
+        endpoint: None,
+        limits: DEFAULT_LIMITS,
+    };
+    Ok(Wiring {
+        clouds: clouds(&Providers::all(Settings { eks })),
+        connector: Arc::new(OverTls { inward: Inward::Refused, read_only: false }),
+        token_command: vec![this_program()],
+    })
+}
+
+/// The chain that every AWS tool walks.
+pub(crate) async fn credentials(
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<aws_credential_types::provider::SharedCredentialsProvider> {
+    let http = http_out::over_tls(Allowed::CredentialSources, None)?;
+    Ok(environment_credentials(http, Arc::clone(clock)).await)
+}
+
+/// Whether a member may be on this very machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inward {
+    /// Only in simulation.
+    Allowed,
+    /// A declaration must not lead the hub to itself or to the machine's credentials.
+    Refused,
+}
+
+/// Reaches members over TLS, trusting nobody but their own authority.
+#[derive(Debug)]
+pub(crate) struct OverTls {
+    pub(crate) inward: Inward,
+    pub(crate) read_only: bool,
+}
+
+impl Connector for OverTls {
+    fn connect(&self, connection: &Connection, token: &Secret) -> Result<Client, Failure> {
+        let endpoint = &connection.endpoint;
+        let refuse =
+            |why: &str| Failure::new(Class::Refused, "Unreachable", format!("{endpoint}: {why}"));
+        let url: http::Uri = endpoint.parse().map_err(|_invalid| refuse("not a URL"))?;
+        if url.scheme_str() != Some("https") {
+            return Err(refuse("a member is reached over https only"));
+        }
+        if self.inward == Inward::Refused && url.host().is_none_or(is_inward) {
+            return Err(refuse("a member is never on this machine"));
+        }
+        let authorities =
+            CertificateDer::pem_slice_iter(connection.certificate_authority.as_bytes())
+                .map(|found| found.map(|certificate| certificate.to_vec()))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| {
+                    refuse(&format!("its certificate authority is no PEM: {error}"))
+                })?;
+        let mut config = Config::new(url);
+        config.root_cert = Some(authorities);
+        config.auth_info.token = Some(token.expose().to_owned().into());
+        config.connect_timeout = Some(Duration::from_secs(10));
+        // Our own backoff decides; the loop bounds how long a look may take.
+        config.default_retry = false;
+        let made =
+            if self.read_only { read_only::client(config) } else { Client::try_from(config) };
+        made.map_err(|error| refuse(&error.to_string()))
+    }
+}

@@ -1,0 +1,12 @@
+//! The program itself, run as a user runs it: the built binary, a data folder, files, signals, and kubectl.
+
+#[path = "it/fixture.rs"]
+mod fixture;
+#[path = "it/kubectl.rs"]
+mod kubectl;
+#[path = "it/plan.rs"]
+mod plan;
+#[path = "it/small.rs"]
+mod small;
+#[path = "it/up.rs"]
+mod up;

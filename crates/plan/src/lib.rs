@@ -1,0 +1,27 @@
+//! Decisions, and nothing but decisions: what is declared against what was seen, and the steps between.
+//!
+//! No I/O, no clock, no randomness: the same input gives the same bytes, so `fleetwright plan`, the controllers and the
+//! simulator share it. It never looks inside a cloud's request body; providers build those. Start at [`plan_cluster`];
+//! [`lint`] is the second, independent reader of every plan.
+
+mod change;
+mod cluster;
+mod desired;
+mod lint;
+mod policy;
+mod problem;
+mod snapshot;
+mod step;
+mod text;
+
+pub use change::{Change, ChangeKind};
+pub use cluster::{Goal, plan_cluster};
+pub use desired::{Address, DesiredCluster, DesiredPool, KubernetesVersion};
+pub use lint::{LintError, lint};
+pub use policy::{
+    DesiredMember, DesiredNetworkPolicy, LABEL_ENFORCE, MemberSnapshot, SeenNamespace, plan_member,
+    violations,
+};
+pub use problem::Problem;
+pub use snapshot::{Phase, Seen, SeenCluster, SeenPool, Snapshot};
+pub use step::{CloudAction, CloudStep, HubStep, MemberStep, Plan, Resource, Step, Waiting};

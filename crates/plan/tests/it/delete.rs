@@ -1,0 +1,170 @@
+//! The cluster shall be gone, or let go.
+
+use crate::check::{WHOSE, check, planned};
+
+#[test]
+fn pools_go_before_the_control_plane() {
+    check(
+        "{goal: Absent, cluster: ours Active, pools: {a: ours Active, b: ours Failed no capacity, c: ours Updating}}",
+        &[
+            "- delete pool a  eks:eu-west-1/shop-eu",
+            "- delete pool b  eks:eu-west-1/shop-eu",
+            "- delete pool c  eks:eu-west-1/shop-eu",
+        ],
+    );
+}
+
+#[test]
+fn the_control_plane_waits_for_its_last_pool() {
+    check(
+        "{goal: Absent, cluster: ours Active, pools: {a: absent, b: ours Deleting}}",
+        &[". waits for pool b to go, on eks"],
+    );
+}
+
+#[test]
+fn the_control_plane_goes_last() {
+    check(
+        "{goal: Absent, cluster: ours Active, pools: {a: absent}}",
+        &["- delete control plane  eks:eu-west-1/shop-eu"],
+    );
+}
+
+#[test]
+fn a_failed_control_plane_can_go() {
+    check(
+        "{goal: Absent, cluster: ours Failed no such role}",
+        &["- delete control plane  eks:eu-west-1/shop-eu"],
+    );
+}
+
+#[test]
+fn what_is_being_made_is_deleted_after() {
+    check(
+        "{goal: Absent, cluster: ours Creating}",
+        &[
+            ". waits for the control plane to be made, since the cloud refuses to delete it before, on eks",
+        ],
+    );
+    check(
+        "{goal: Absent, cluster: ours Active, pools: {a: ours Creating, b: ours Active}}",
+        &[
+            "- delete pool b  eks:eu-west-1/shop-eu",
+            ". waits for pool a to be made, since the cloud refuses to delete it before, on eks",
+        ],
+    );
+}
+
+#[test]
+fn a_control_plane_on_its_way_out_is_watched_to_the_end() {
+    check(
+        "{goal: Absent, cluster: ours Deleting}",
+        &[". waits for the control plane to go, on eks"],
+    );
+}
+
+#[test]
+fn nothing_left_means_gone() {
+    check("{goal: Absent, cluster: absent}", &["nothing of ours is left"]);
+    assert!(planned("{goal: Absent, cluster: absent}").gone);
+}
+
+#[test]
+fn a_strangers_pool_holds_our_control_plane() {
+    check(
+        "{goal: Absent, cluster: ours Active, pools: {a: ours Active, x: untagged Active}}",
+        &[
+            "- delete pool a  eks:eu-west-1/shop-eu",
+            ". waits for pool x to be removed, on whoever made it: it does not carry our tags, \
+             and the cloud keeps the control plane while it lives",
+        ],
+    );
+}
+
+#[test]
+fn a_strangers_pool_on_its_way_out_is_waited_for() {
+    check(
+        "{goal: Absent, cluster: ours Active, pools: {x: neighbour Deleting}}",
+        &[". waits for pool x to go, on eks"],
+    );
+}
+
+#[test]
+fn a_control_plane_of_anybody_else_is_never_deleted() {
+    for whose in WHOSE.iter().filter(|whose| **whose != "ours") {
+        check(
+            &format!("{{goal: Absent, cluster: {whose} Active, pools: {{a: {whose} Active}}}}"),
+            &["nothing of ours is left"],
+        );
+    }
+}
+
+#[test]
+fn our_pools_on_somebody_elses_control_plane_go_before_the_object() {
+    check(
+        "{goal: Absent, cluster: untagged Active, pools: {a: ours Active, x: untagged Active}}",
+        &["- delete pool a  eks:eu-west-1/shop-eu"],
+    );
+    check(
+        "{goal: Absent, cluster: untagged Active, pools: {a: ours Deleting, x: untagged Active}}",
+        &[". waits for pool a to go, on eks"],
+    );
+    check(
+        "{goal: Absent, cluster: untagged Active, pools: {x: untagged Active}}",
+        &["nothing of ours is left"],
+    );
+}
+
+#[test]
+fn changes_of_the_provider_are_not_read_while_deleting() {
+    check(
+        "{goal: Absent, cluster: absent, changes: [create cluster, create web]}",
+        &["nothing of ours is left"],
+    );
+}
+
+#[test]
+fn release_lets_the_pools_go_and_then_the_control_plane() {
+    check(
+        "{goal: Released, cluster: ours Active, pools: {a: ours Active, b: ours Creating, x: untagged Active}}",
+        &[
+            "~ release pool a  eks:eu-west-1/shop-eu",
+            "~ release pool b  eks:eu-west-1/shop-eu",
+            "~ release control plane  eks:eu-west-1/shop-eu",
+        ],
+    );
+}
+
+#[test]
+fn a_release_that_was_cut_off_is_finished() {
+    check(
+        "{goal: Released, cluster: ours Active, pools: {a: released Active, b: ours Active}}",
+        &[
+            "~ release pool b  eks:eu-west-1/shop-eu",
+            "~ release control plane  eks:eu-west-1/shop-eu",
+        ],
+    );
+    check(
+        "{goal: Released, cluster: released Active, pools: {a: ours Active}}",
+        &["~ release pool a  eks:eu-west-1/shop-eu"],
+    );
+}
+
+#[test]
+fn what_was_released_is_gone_for_us() {
+    check(
+        "{goal: Released, cluster: released Active, pools: {a: released Active}}",
+        &["nothing of ours is left"],
+    );
+    check("{goal: Released, cluster: absent}", &["nothing of ours is left"]);
+}
+
+#[test]
+fn release_touches_nothing_of_anybody_else() {
+    for whose in WHOSE.iter().filter(|whose| **whose != "ours") {
+        check(
+            &format!("{{goal: Released, cluster: {whose} Active, pools: {{a: {whose} Active}}}}"),
+            &["nothing of ours is left"],
+        );
+    }
+}

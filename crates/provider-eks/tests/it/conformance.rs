@@ -1,0 +1,263 @@
+//! The suite that every provider passes, and a cluster's whole life, over the emulated EKS in this process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use bytes::Bytes;
+use fleetwright_apiserver::{ApiServer, MemoryStore};
+use fleetwright_clock::{Clock, RandomIds};
+use fleetwright_cloudsim::{ACCESS_KEY_ID, CloudSim, Latencies, SECRET_ACCESS_KEY, Settings};
+use fleetwright_errclass::Class;
+use fleetwright_names::PoolName;
+use fleetwright_plan::{
+    ChangeKind, CloudAction, CloudStep, DesiredCluster, Goal, Phase, Resource, Seen, Snapshot,
+    Step, plan_cluster,
+};
+use fleetwright_provider::{HttpOut, HttpOutError, Provider, conformance};
+use fleetwright_provider_eks::{DEFAULT_LIMITS, EksProvider, EksSettings};
+use http::Request;
+use jiff::Timestamp;
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
+
+use crate::support::desired;
+
+/// Tokio's paused time, as a wall clock.
+#[derive(Debug)]
+struct Paused {
+    start: tokio::time::Instant,
+}
+
+impl Clock for Paused {
+    fn now(&self) -> Timestamp {
+        let birth: Timestamp = "2026-11-22T18:00:00Z".parse().expect("a time");
+        birth + self.start.elapsed()
+    }
+}
+
+async fn cloud() -> (CloudSim, EksProvider) {
+    let clock: Arc<dyn Clock> = Arc::new(Paused { start: tokio::time::Instant::now() });
+    let ids = Arc::new(RandomIds::seeded(7));
+    let store = Arc::new(MemoryStore::default());
+    let api = ApiServer::open(store, Arc::clone(&clock), ids.clone()).await.expect("an API server");
+    let settings = Settings {
+        latencies: Latencies::default(),
+        public_url: "https://127.0.0.1:6443".into(),
+        ca_pem: "-----BEGIN CERTIFICATE-----\n".into(),
+    };
+    let sim = CloudSim::open(api, Arc::clone(&clock), ids, settings).await.expect("a cloud");
+    let provider = provider_over(way_out(&sim), SECRET_ACCESS_KEY);
+    (sim, provider)
+}
+
+/// Made in the same instant as the cloud, so that both clocks agree.
+fn provider_over(http: HttpOut, secret: &str) -> EksProvider {
+    let keys = Credentials::new(ACCESS_KEY_ID, secret, None, None, "simulated");
+    EksProvider::new(EksSettings {
+        http,
+        credentials: SharedCredentialsProvider::new(keys),
+        clock: Arc::new(Paused { start: tokio::time::Instant::now() }),
+        endpoint: Some("https://127.0.0.1:6443/cloud/aws".into()),
+        limits: DEFAULT_LIMITS,
+    })
+}
+
+fn way_out(sim: &CloudSim) -> HttpOut {
+    BoxCloneSyncService::new(sim.eks().map_err(|never| -> HttpOutError { match never {} }))
+}
+
+fn step(resource: Resource, action: CloudAction) -> CloudStep {
+    let desired = desired();
+    CloudStep::new(desired.address, resource, desired.owner, desired.generation, action)
+}
+
+/// Looks until `there` holds, at most a simulated minute.
+async fn until(provider: &EksProvider, there: impl Fn(&Snapshot) -> bool) -> Snapshot {
+    for _ in 0..60 {
+        let snapshot = provider.observe(&desired().address).await;
+        if there(&snapshot) {
+            return snapshot;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    unreachable!(
+        "a minute is over, and the cloud is {:?}",
+        provider.observe(&desired().address).await
+    )
+}
+
+fn active(snapshot: &Snapshot) -> bool {
+    snapshot.cluster.present().is_some_and(|cluster| cluster.phase == Phase::Active)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_conformance_suite() {
+    let (sim, provider) = cloud().await;
+    let desired = desired();
+    conformance::nothing_is_absent(&provider, &desired).await;
+    conformance::delete_of_nothing_succeeds(&provider, &desired).await;
+    conformance::create_is_seen_and_exclusive(&provider, &desired).await;
+    conformance::what_was_made_shows_no_difference(&provider, &desired).await;
+    until(&provider, active).await;
+    conformance::what_was_made_shows_no_difference(&provider, &desired).await;
+    conformance::a_stranger_cannot_delete(&provider, &desired).await;
+    assert_eq!(sim.inventory().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_step_twice_makes_one_cluster() {
+    let (sim, provider) = cloud().await;
+    let create = step(Resource::Cluster, CloudAction::Create { body: desired().body });
+    provider.act(&create).await.expect("made");
+    provider.act(&create).await.expect("the same token gives the same cluster");
+    assert_eq!(sim.inventory().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_answer_is_lost_is_unknown_and_then_found() {
+    let (sim, provider) = cloud().await;
+    let eks = sim.eks();
+    let lossy = tower::service_fn(move |request: Request<Bytes>| {
+        let answer = eks.clone().oneshot(request);
+        async move {
+            let lost = answer.await.map(|answer| answer.status());
+            Err(HttpOutError::Timeout(format!("lost {lost:?}")))
+        }
+    });
+    let cut_off = provider_over(BoxCloneSyncService::new(lossy), SECRET_ACCESS_KEY);
+    let create = step(Resource::Cluster, CloudAction::Create { body: desired().body });
+    let error = cut_off.act(&create).await.expect_err("no answer");
+    assert_eq!((error.class, error.code), (Class::Unknown, "Timeout"), "{error}");
+    assert!(matches!(cut_off.observe(&desired().address).await.cluster, Seen::Unknown { .. }));
+    settle(&provider, &desired(), Goal::Present).await;
+    let creates = sim.calls()["CreateCluster"];
+    assert_eq!((creates, sim.inventory().await.len()), (1, 1), "found, and not made again");
+}
+
+/// One turn of what the loop does: look, differ, plan, act. True when there is nothing left to do.
+async fn turn(provider: &EksProvider, desired: &DesiredCluster, goal: Goal) -> bool {
+    let snapshot = provider.observe(&desired.address).await;
+    let changes = provider.diff(desired, &snapshot);
+    let plan = plan_cluster(
+        goal,
+        (&desired.owner, desired.generation),
+        &desired.address,
+        (&snapshot, &changes),
+        (Duration::from_secs(1), Duration::from_secs(60)),
+    );
+    fleetwright_plan::lint(&plan, &snapshot).expect("a sane plan");
+    assert_eq!(plan.refused, [], "nothing is refused");
+    for step in &plan.steps {
+        let Step::Cloud(step) = step else { continue };
+        provider.act(step).await.expect("the step is done");
+    }
+    tokio::time::sleep(plan.requeue.unwrap_or_default()).await;
+    plan.gone || plan.is_settled()
+}
+
+async fn settle(provider: &EksProvider, desired: &DesiredCluster, goal: Goal) {
+    for _ in 0..60 {
+        if turn(provider, desired, goal).await {
+            return;
+        }
+    }
+    unreachable!("60 turns are over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_is_made_used_and_removed() {
+    let (sim, provider) = cloud().await;
+    let desired = desired();
+    settle(&provider, &desired, Goal::Present).await;
+
+    let snapshot = provider.observe(&desired.address).await;
+    let cluster = snapshot.cluster.present().expect("made");
+    assert_eq!(cluster.phase, Phase::Active);
+    assert!(
+        cluster.endpoint.as_deref().is_some_and(|url| url.starts_with("https://127.0.0.1:6443/"))
+    );
+    let Seen::Present(pool) = &snapshot.pools[&PoolName::new("general").expect("a name")] else {
+        unreachable!("the pool is there")
+    };
+    assert_eq!((pool.phase, pool.size), (Phase::Active, 4));
+    assert_eq!(provider.diff(&desired, &snapshot), []);
+
+    let owned = provider.list_owned(&desired.address, &desired.owner.hub).await.expect("a list");
+    let owned: Vec<String> =
+        owned.iter().map(|owned| format!("{} {}", owned.address, owned.resource)).collect();
+    assert_eq!(
+        owned,
+        ["eks:eu-west-1/payments-eu-01 control plane", "eks:eu-west-1/payments-eu-01 pool general"]
+    );
+
+    settle(&provider, &desired, Goal::Absent).await;
+    assert_eq!(provider.observe(&desired.address).await.cluster, Seen::Absent);
+    assert!(sim.inventory().await.is_empty(), "nothing leaks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_members_api_takes_our_token_and_no_other() {
+    let (sim, provider) = cloud().await;
+    settle(&provider, &desired(), Goal::Present).await;
+    let member = sim.member("eu-west-1", "payments-eu-01").expect("a member");
+    let mut other = desired().address;
+    other.external_name = "somebody-else".into();
+    let mut answers = BTreeMap::new();
+    for (whose, address) in [("ours", desired().address), ("another cluster's", other)] {
+        let token = provider.token(&address).await.expect("a token").token;
+        let request = Request::get("/api/v1/nodes")
+            .header("authorization", format!("Bearer {}", token.expose()))
+            .body(http_body_util::Full::new(Bytes::new()))
+            .expect("a request");
+        let answer = member.service().oneshot(request).await.expect("an answer");
+        answers.insert(whose, answer.status().as_u16());
+    }
+    assert_eq!(answers, BTreeMap::from([("another cluster's", 401), ("ours", 200)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_released_cluster_lives_on_without_our_tags() {
+    let (sim, provider) = cloud().await;
+    let desired = desired();
+    settle(&provider, &desired, Goal::Present).await;
+    settle(&provider, &desired, Goal::Released).await;
+    let cluster = sim.inventory().await.remove(0);
+    let released = BTreeMap::from([
+        ("fleetwright.dev/released".to_owned(), "0001".to_owned()),
+        ("team".to_owned(), "payments".to_owned()),
+    ]);
+    assert_eq!((cluster.status.as_str(), cluster.tags), ("ACTIVE", released.clone()));
+    assert_eq!(cluster.nodegroups[0].tags, released);
+    let again = step(Resource::Cluster, CloudAction::Release);
+    provider.act(&again).await.expect("released before");
+    let error =
+        provider.act(&step(Resource::Cluster, CloudAction::Delete)).await.expect_err("let go");
+    assert_eq!((error.class, error.code), (Class::Refused, "NotOurs"));
+    let owned = provider.list_owned(&desired.address, &desired.owner.hub).await.expect("a list");
+    assert_eq!(owned, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undeclared_pool_is_deleted() {
+    let (sim, provider) = cloud().await;
+    let mut desired = desired();
+    settle(&provider, &desired, Goal::Present).await;
+    desired.pools.clear();
+    let snapshot = provider.observe(&desired.address).await;
+    let changes = provider.diff(&desired, &snapshot);
+    assert!(matches!(changes[..], [ref one] if one.kind == ChangeKind::Delete), "{changes:?}");
+    settle(&provider, &desired, Goal::Present).await;
+    assert_eq!(sim.inventory().await[0].nodegroups, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_keys_are_told_as_unauthorized() {
+    let (sim, _) = cloud().await;
+    let provider = provider_over(way_out(&sim), "not-the-secret");
+    let create = step(Resource::Cluster, CloudAction::Create { body: desired().body });
+    let error = provider.act(&create).await.expect_err("a bad signature");
+    assert_eq!((error.class, error.code), (Class::Refused, "Unauthorized"), "{error}");
+}

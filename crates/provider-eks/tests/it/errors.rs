@@ -1,0 +1,179 @@
+//! The table of failures, through the real SDK.
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use bytes::Bytes;
+use fleetwright_errclass::Class;
+use fleetwright_plan::{CloudAction, CloudStep, Resource, Seen};
+use fleetwright_provider::{CloudError, HttpOutError, Provider as _};
+use fleetwright_provider_eks::EksProvider;
+use http::Response;
+use serde_json::json;
+use tower::util::BoxCloneSyncService;
+
+use crate::support::{Answer, answering, described_cluster, desired, ok, owner, refusal, settings};
+
+fn step(action: CloudAction) -> CloudStep {
+    CloudStep::new(desired().address, Resource::Cluster, owner(), 3, action)
+}
+
+fn create() -> CloudStep {
+    step(CloudAction::Create { body: desired().body })
+}
+
+async fn create_answered(answer: Answer) -> CloudError {
+    let (provider, _) = answering(move |_| answer_again(&answer));
+    provider.act(&create()).await.expect_err("a failure")
+}
+
+fn answer_again(answer: &Answer) -> Answer {
+    match answer {
+        Ok(response) => {
+            let mut copy = Response::new(response.body().clone());
+            *copy.status_mut() = response.status();
+            *copy.headers_mut() = response.headers().clone();
+            Ok(copy)
+        }
+        Err(error) => Err(error.clone()),
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_of_eks_has_its_class_and_code() {
+    let table = [
+        (409, "ResourceInUseException", Class::Conflict, "AlreadyExists"),
+        (404, "ResourceNotFoundException", Class::Conflict, "NotFound"),
+        (400, "InvalidParameterException", Class::Invalid, "InvalidRequest"),
+        (400, "ClientException", Class::Refused, "Rejected"),
+        (400, "InvalidRequestException", Class::Refused, "InvalidState"),
+        (400, "ResourceLimitExceededException", Class::Refused, "QuotaExceeded"),
+        (403, "AccessDeniedException", Class::Refused, "Unauthorized"),
+        (403, "UnrecognizedClientException", Class::Refused, "Unauthorized"),
+        (403, "ExpiredTokenException", Class::Refused, "Unauthorized"),
+        (403, "", Class::Refused, "Unauthorized"),
+        (400, "ThrottlingException", Class::Transient, "Throttled"),
+        (429, "", Class::Transient, "Throttled"),
+        (500, "ServerException", Class::Transient, "ServerError"),
+        (503, "ServiceUnavailableException", Class::Transient, "ServerError"),
+    ];
+    for (status, name, class, code) in table {
+        let error = create_answered(refusal(status, name, "words")).await;
+        assert_eq!((error.class, error.code), (class, code), "{status} {name} gave {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_loss_on_the_way_has_its_class_and_code() {
+    let table = [
+        (raw(502, "<html>"), Class::Transient, "ServerError"),
+        (raw(200, "<html>"), Class::Unknown, "Unreadable"),
+        (Err(HttpOutError::Connect("refused".into())), Class::Transient, "Unreachable"),
+        (Err(HttpOutError::Timeout("20 s".into())), Class::Unknown, "Timeout"),
+        (Err(HttpOutError::TooLarge { limit_bytes: 9 }), Class::Unknown, "Unreadable"),
+        (Err(HttpOutError::Forbidden("simulated".into())), Class::Refused, "Forbidden"),
+    ];
+    for (answer, class, code) in table {
+        let told = format!("{answer:?}");
+        let error = create_answered(answer).await;
+        assert_eq!((error.class, error.code), (class, code), "{told} gave {error:?}");
+    }
+}
+
+fn raw(status: u16, body: &'static str) -> Answer {
+    Ok(Response::builder().status(status).body(Bytes::from(body)).expect("a response"))
+}
+
+#[tokio::test]
+async fn a_message_says_what_on_what_and_what_next() {
+    let answer =
+        refusal(403, "AccessDeniedException", "not authorized to perform: eks:CreateCluster");
+    let error = create_answered(answer).await;
+    assert_eq!(
+        error.to_string(),
+        "eks:CreateCluster: cluster payments-eu-01 in eu-west-1: EKS answered 403 AccessDeniedException: not authorized to \
+         perform: eks:CreateCluster; check the credentials, the clock and the IAM permissions of the account"
+    );
+    assert_eq!(error.request_id.as_deref(), Some("7f1c"));
+}
+
+#[tokio::test]
+async fn a_delete_of_what_is_used_is_not_a_conflict_to_be_retried_at_once() {
+    let (provider, _) = answering(|line| match line {
+        "DELETE /clusters/payments-eu-01" => {
+            refusal(409, "ResourceInUseException", "Cluster has nodegroups attached")
+        }
+        _ => ok(&described_cluster()),
+    });
+    let error = provider.act(&step(CloudAction::Delete)).await.expect_err("in use");
+    assert_eq!((error.class, error.code), (Class::Transient, "InUse"));
+}
+
+#[derive(Debug)]
+struct NoCredentials;
+
+impl ProvideCredentials for NoCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("none in the chain")))
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_nothing_is_sent_and_the_user_is_told() {
+    let http = BoxCloneSyncService::new(tower::service_fn(|_| async {
+        Err(HttpOutError::Forbidden("nothing may be sent".into()))
+    }));
+    let provider = EksProvider::new(settings(http, SharedCredentialsProvider::new(NoCredentials)));
+    let error = provider.act(&create()).await.expect_err("no credentials");
+    assert_eq!((error.class, error.code), (Class::Refused, "CredentialsMissing"), "{error}");
+    let error = provider.token(&desired().address).await.expect_err("no credentials");
+    assert_eq!((error.class, error.code), (Class::Refused, "CredentialsMissing"), "{error}");
+    let Seen::Unknown { why, .. } = provider.observe(&desired().address).await.cluster else {
+        unreachable!("a look without credentials sees nothing")
+    };
+    assert!(why.contains("none in the chain"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eks_that_never_answers_is_given_up_after_20_seconds() {
+    let http = BoxCloneSyncService::new(tower::service_fn(|_| std::future::pending()));
+    let provider = EksProvider::new(settings(http, crate::support::credentials()));
+    let before = tokio::time::Instant::now();
+    let error = provider.act(&create()).await.expect_err("no answer");
+    assert_eq!((error.class, error.code), (Class::Unknown, "Timeout"), "{error}");
+    assert_eq!(before.elapsed().as_secs(), 20);
+}
+
+#[tokio::test]
+async fn half_a_look_is_no_look() {
+    let (provider, _) = answering(|line| match line {
+        "GET /clusters/payments-eu-01" => ok(&described_cluster()),
+        _ => refusal(429, "ThrottlingException", "slow down"),
+    });
+    let snapshot = provider.observe(&desired().address).await;
+    assert!(matches!(snapshot.cluster, Seen::Unknown { .. }), "{snapshot:?}");
+
+    let (provider, _) = answering(|line| match line {
+        "GET /clusters/payments-eu-01" => ok(&described_cluster()),
+        "GET /clusters/payments-eu-01/node-groups" => ok(&json!({"nodegroups": ["general"]})),
+        _ => refusal(500, "ServerException", "oops"),
+    });
+    let snapshot = provider.observe(&desired().address).await;
+    let pools: Vec<_> = snapshot.pools.values().collect();
+    assert!(matches!(pools[..], [Seen::Unknown { .. }]), "{snapshot:?}");
+}
+
+#[tokio::test]
+async fn a_status_word_that_we_do_not_know_is_not_guessed() {
+    let (provider, _) = answering(|_| {
+        let mut cluster = described_cluster();
+        cluster["cluster"]["status"] = json!("HIBERNATING");
+        ok(&cluster)
+    });
+    let Seen::Unknown { why, .. } = provider.observe(&desired().address).await.cluster else {
+        unreachable!("an unknown status must be Unknown")
+    };
+    assert!(why.contains("HIBERNATING"), "{why}");
+}

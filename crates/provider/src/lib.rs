@@ -1,0 +1,112 @@
+//! The contract between Fleetwright and a cloud: one trait, and the words it is written in.
+//!
+//! A provider turns a declaration into the cloud's requests ([`Provider::desire`], [`Provider::diff`]: pure), looks
+//! ([`Provider::observe`]: reads only) and acts ([`Provider::act`]: one step, one write). It has no kube client and knows no
+//! other provider. Sockets are not its business either: it sends through [`HttpOut`]. Start at [`Provider`];
+//! [`conformance`] holds what every provider must show.
+
+mod cloud_error;
+pub mod conformance;
+mod http_out;
+mod secret;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fleetwright_api_types::{ManagedCluster, ProviderConfig};
+use fleetwright_names::{HubId, Owner};
+use fleetwright_plan::{Address, Change, CloudStep, DesiredCluster, Problem, Resource, Snapshot};
+use jiff::Timestamp;
+
+pub use cloud_error::CloudError;
+pub use http_out::{HttpOut, HttpOutError};
+pub use secret::Secret;
+
+/// What a provider is asked to judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The declared cluster.
+    pub cluster: &'a ManagedCluster,
+    /// The account it names; its `allowedNamespaces` are checked by the caller.
+    pub account: &'a ProviderConfig,
+    /// Whose the cloud resources will be.
+    pub owner: &'a Owner,
+}
+
+/// How often the provider wants to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Between looks while the cloud works.
+    pub poll_busy: Duration,
+    /// Between looks when nothing is under way.
+    pub poll_idle: Duration,
+    /// A request without an answer has had its effect by then, or never will. An object that is deleted is kept this
+    /// long at least: a create that arrives after its object is gone would have no owner.
+    pub in_doubt: Duration,
+}
+
+/// A bearer token for a member's Kubernetes API.
+#[derive(Debug, Clone)]
+pub struct MemberToken {
+    /// The token.
+    pub token: Secret,
+    /// When it must no longer be used.
+    pub expires_at: Timestamp,
+}
+
+/// A cloud resource that carries our tags.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owned {
+    /// Where it is.
+    pub address: Address,
+    /// What it is.
+    pub resource: Resource,
+    /// Whom it belongs to.
+    pub owner: Owner,
+}
+
+/// A cloud that can hold clusters.
+#[async_trait]
+pub trait Provider: Send + Sync + Debug {
+    /// The key of its block in `ManagedCluster.spec`, for example `eks`.
+    fn key(&self) -> &'static str;
+
+    /// How often it wants to be asked.
+    fn limits(&self) -> Limits;
+
+    /// Parses the declaration into the cloud's requests. Pure: same input, same bytes.
+    ///
+    /// # Errors
+    /// All problems of the declaration at once, each with its field path.
+    fn desire(&self, asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>>;
+
+    /// Where the cluster is, as far as spec and `status.observed` tell, even if the spec no longer validates: deletion
+    /// works from here. `status.observed` wins over spec. `None`: nothing was ever made.
+    fn address(&self, cluster: &ManagedCluster) -> Option<Address>;
+
+    /// Every difference that can be acted on or must be told. Pure. Compares only declared fields, after normalising.
+    fn diff(&self, desired: &DesiredCluster, snapshot: &Snapshot) -> Vec<Change>;
+
+    /// Looks at the cluster and at all its pools. Never fails: what could not be seen is `Unknown`.
+    async fn observe(&self, address: &Address) -> Snapshot;
+
+    /// Does one step. A create that finds the name taken is a `Conflict`; a delete or release first reads the tags and
+    /// refuses what is not the step's owner's; a delete or release of what is gone succeeds.
+    ///
+    /// # Errors
+    /// The cloud's answer, classified. After a timeout: class `Unknown`.
+    async fn act(&self, step: &CloudStep) -> Result<(), CloudError>;
+
+    /// A token for the member's own API, made without asking the cloud where that is possible.
+    ///
+    /// # Errors
+    /// When no credentials can be had.
+    async fn token(&self, address: &Address) -> Result<MemberToken, CloudError>;
+
+    /// Everything in one account and region that carries the tags of `hub`. `address.external_name` is ignored.
+    ///
+    /// # Errors
+    /// When the listing is incomplete for any reason: half a list must not pass for a whole one.
+    async fn list_owned(&self, address: &Address, hub: &HubId) -> Result<Vec<Owned>, CloudError>;
+}

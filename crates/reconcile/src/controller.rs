@@ -1,0 +1,107 @@
+//! The six functions of a kind.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fleetwright_plan::{LintError, Plan, Problem, Step};
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Conditions, Failure};
+
+/// A kind's part of a reconcile: read, validate, observe, plan, act, status.
+///
+/// `validate`, `plan` and `status` are pure. `read` and `observe` never write, `act` does nothing but the one step.
+#[async_trait]
+pub trait Controller: Send + Sync + 'static {
+    /// The object whose status is written.
+    type Object: Resource<DynamicType = ()>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + Sync;
+    /// The object and all it refers to.
+    type Declared: Send + Sync;
+    /// Declared, parsed into values that cannot be wrong.
+    type Desired: Send + Sync;
+    /// What the world looks like.
+    type Snapshot: Send + Sync;
+
+    /// For logs, for example `managed-cluster`.
+    fn name(&self) -> &'static str;
+
+    /// The typed API that holds `object`: of its namespace, or of the whole hub.
+    fn api(&self, client: &Client, object: &Self::Object) -> Api<Self::Object>;
+
+    /// The finalizer to hold before the first side effect; `None` for a kind whose deletion undoes nothing.
+    fn finalizer(&self) -> Option<&'static str>;
+
+    /// The object and all it refers to. Secrets are read by name, here.
+    async fn read(&self, object: Arc<Self::Object>) -> Result<Self::Declared, Failure>;
+
+    /// Parses; reports all problems at once. Must succeed for an object that is being deleted.
+    ///
+    /// # Errors
+    /// Every problem, with its field path.
+    fn validate(&self, declared: &Self::Declared) -> Result<Self::Desired, Vec<Problem>>;
+
+    /// Asks the world.
+    async fn observe(&self, desired: &Self::Desired) -> Result<Self::Snapshot, Failure>;
+
+    /// Decides, and has the decision read by the lint.
+    ///
+    /// # Errors
+    /// A plan that must not be acted on.
+    fn plan(
+        &self,
+        declared: &Self::Declared,
+        desired: &Self::Desired,
+        snapshot: &Self::Snapshot,
+    ) -> Result<Plan, LintError>;
+
+    /// Does one step.
+    async fn act(&self, desired: &Self::Desired, step: &Step) -> Result<(), Failure>;
+
+    /// The status for how far this reconcile came; called on every path. `conditions` starts with those of the object.
+    fn status(
+        &self,
+        declared: &Self::Declared,
+        progress: &Progress<Self::Desired, Self::Snapshot>,
+        conditions: &mut Conditions,
+    ) -> Value;
+}
+
+/// How far a reconcile came.
+#[derive(Debug)]
+pub struct Progress<D, S> {
+    /// What is wrong with the declaration; empty once it parsed.
+    pub problems: Vec<Problem>,
+    /// Once it parsed.
+    pub desired: Option<D>,
+    /// Once the world was asked.
+    pub snapshot: Option<S>,
+    /// Once decided.
+    pub plan: Option<Plan>,
+    /// Indexes of the plan's steps that were done, in order.
+    pub done: Vec<usize>,
+    /// What went wrong first.
+    pub failure: Option<Failure>,
+}
+
+impl<D, S> Default for Progress<D, S> {
+    fn default() -> Self {
+        Self {
+            problems: Vec::new(),
+            desired: None,
+            snapshot: None,
+            plan: None,
+            done: Vec::new(),
+            failure: None,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! One reconcile against a scripted hub: which writes it makes, in which order, and what a crash leaves behind.
+//!
+//! Start at `it/world.rs`: the hub, the controller under it, and the log that both write.
+#![allow(clippy::panic, reason = "fixtures of tests stop the test")]
+
+#[path = "it/crash.rs"]
+mod crash;
+#[path = "it/order.rs"]
+mod order;
+#[path = "it/refusals.rs"]
+mod refusals;
+#[path = "it/world.rs"]
+mod world;

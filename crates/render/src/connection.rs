@@ -1,0 +1,182 @@
+//! The connection Secret: a contract with every client of a member (`api.md`, "The connection Secret is a contract").
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fleetwright_api_types::{Connection, MANAGED_BY};
+use fleetwright_names::{ObjectKey, Uid};
+use fleetwright_plan::Address;
+use serde_json::{Value, json};
+
+/// The type of connection Secrets; nothing else has it.
+pub const CONNECTION_TYPE: &str = "fleetwright.dev/kubeconfig";
+
+/// The name of the connection Secret of a cluster.
+#[must_use]
+pub fn connection_secret_name(cluster: &str) -> String {
+    format!("{cluster}-kubeconfig")
+}
+
+/// The Secret that tells clients how to reach a cluster: keys `kubeconfig`, `endpoint`, `certificate-authority`.
+///
+/// The kubeconfig holds no credential: it calls `command` (our own program) with `token` and where the cluster is, so a
+/// token is made from the client's own cloud identity and never stored.
+#[must_use]
+pub fn connection_secret(
+    cluster: &ObjectKey,
+    uid: &Uid,
+    address: &Address,
+    connection: &Connection,
+    command: &[String],
+) -> Value {
+    let ca = STANDARD.encode(&connection.certificate_authority);
+    let kubeconfig = kubeconfig(cluster, address, &connection.endpoint, &ca, command);
+    // JSON is YAML, and needs no writer of its own.
+    let kubeconfig = serde_json::to_string_pretty(&kubeconfig).unwrap_or_default();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": CONNECTION_TYPE,
+        "metadata": {
+            "namespace": cluster.namespace,
+            "name": connection_secret_name(&cluster.name),
+            "labels": {"app.kubernetes.io/managed-by": MANAGED_BY},
+            "ownerReferences": [{
+                "apiVersion": "fleetwright.dev/v1alpha1",
+                "kind": "ManagedCluster",
+                "name": cluster.name,
+                "uid": uid.as_str(),
+            }],
+        },
+        "data": {
+            "certificate-authority": ca,
+            "endpoint": STANDARD.encode(&connection.endpoint),
+            "kubeconfig": STANDARD.encode(kubeconfig),
+        },
+    })
+}
+
+fn kubeconfig(
+    cluster: &ObjectKey,
+    address: &Address,
+    endpoint: &str,
+    ca: &str,
+    command: &[String],
+) -> Value {
+    let name = cluster.to_string();
+    let (program, first) = command.split_first().map_or(("fleetwright", &[][..]), |(p, f)| (p, f));
+    let mut args = first.to_vec();
+    args.extend([
+        "token".to_owned(),
+        format!("--provider={}", address.provider),
+        format!("--region={}", address.region),
+        format!("--cluster={}", address.external_name),
+    ]);
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": endpoint, "certificate-authority-data": ca}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+        "users": [{"name": name, "user": {"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": program,
+            "args": args,
+            "interactiveMode": "Never",
+            "installHint": "this kubeconfig asks the fleetwright program for a token; put it on PATH",
+        }}}],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret() -> Value {
+        connection_secret(
+            &ObjectKey::namespaced("payments", "payments-eu"),
+            &Uid::new("1a").expect("uid"),
+            &Address {
+                provider: "eks",
+                provider_config: "aws".into(),
+                region: "eu-west-1".into(),
+                external_name: "payments-eu-01".into(),
+            },
+            &Connection { endpoint: "https://example".into(), certificate_authority: "PEM".into() },
+            &["/opt/fleetwright".to_owned()],
+        )
+    }
+
+    #[test]
+    fn the_secret_has_three_keys_and_no_token() {
+        let secret = secret();
+        let keys: Vec<&String> = secret["data"].as_object().expect("data").keys().collect();
+        assert_eq!(keys, ["certificate-authority", "endpoint", "kubeconfig"]);
+        assert_eq!(secret["type"], "fleetwright.dev/kubeconfig");
+    }
+
+    #[test]
+    fn the_kubeconfig_asks_our_program_for_a_token() {
+        let text = STANDARD
+            .decode(secret()["data"]["kubeconfig"].as_str().expect("text"))
+            .expect("base64");
+        let config: Value = serde_json::from_slice(&text).expect("JSON");
+        assert_eq!(config["users"][0]["user"]["exec"]["command"], "/opt/fleetwright");
+        assert_eq!(
+            config["users"][0]["user"]["exec"]["args"],
+            json!(["token", "--provider=eks", "--region=eu-west-1", "--cluster=payments-eu-01"])
+        );
+    }
+
+    #[test]
+    fn the_secret_belongs_to_its_cluster_and_goes_with_it() {
+        assert_eq!(
+            secret()["metadata"],
+            json!({
+                "namespace": "payments",
+                "name": "payments-eu-kubeconfig",
+                "labels": {"app.kubernetes.io/managed-by": "fleetwright"},
+                "ownerReferences": [{
+                    "apiVersion": "fleetwright.dev/v1alpha1",
+                    "kind": "ManagedCluster",
+                    "name": "payments-eu",
+                    "uid": "1a",
+                }],
+            })
+        );
+    }
+
+    #[test]
+    fn endpoint_and_authority_are_plain_base64() {
+        assert_eq!(secret()["data"]["endpoint"], "aHR0cHM6Ly9leGFtcGxl");
+        assert_eq!(secret()["data"]["certificate-authority"], "UEVN");
+    }
+
+    #[test]
+    fn the_kubeconfig_has_one_context_that_is_current() {
+        let config = kubeconfig(
+            &ObjectKey::namespaced("shop", "eu"),
+            &Address {
+                provider: "eks",
+                provider_config: "aws".into(),
+                region: "eu-west-1".into(),
+                external_name: "eu-01".into(),
+            },
+            "https://example",
+            "UEVN",
+            &["/bin/fw".to_owned(), "--simulate".to_owned()],
+        );
+        assert_eq!(config["current-context"], "shop/eu");
+        assert_eq!(
+            config["contexts"],
+            json!([{"name": "shop/eu", "context": {"cluster": "shop/eu", "user": "shop/eu"}}])
+        );
+        assert_eq!(
+            config["clusters"],
+            json!([{"name": "shop/eu", "cluster": {"server": "https://example", "certificate-authority-data": "UEVN"}}])
+        );
+        assert_eq!(config["users"][0]["user"]["exec"]["args"][0], "--simulate");
+        assert_eq!(config["users"][0]["user"]["exec"]["args"][1], "token");
+        let users = config["users"][0]["user"].as_object().expect("a user");
+        assert_eq!(users.keys().collect::<Vec<_>>(), ["exec"], "no stored credential");
+    }
+}

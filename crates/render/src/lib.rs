@@ -1,0 +1,9 @@
+//! Manifests, as pure functions: policies become namespace labels and NetworkPolicies, a connection becomes a Secret.
+//!
+//! Nothing here talks to anybody or knows what is there already; `plan` compares. Start at [`Rules::merge`].
+
+mod connection;
+mod policy;
+
+pub use connection::{CONNECTION_TYPE, connection_secret, connection_secret_name};
+pub use policy::{LABEL_MANAGED_BY, LABEL_MARK, Rules, SYSTEM_NAMESPACES};

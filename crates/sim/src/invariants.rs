@@ -1,0 +1,191 @@
+//! What must hold at every moment, and what must hold in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fleetwright_api_types::{ClusterPolicy, ConditionStatus, ConditionType, ManagedCluster};
+use fleetwright_apiserver::ResourceRef;
+use fleetwright_cloudsim::SimCluster;
+use fleetwright_names::{TAG_OBJECT, TAG_RELEASED, TAG_UID};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
+
+use crate::script::{Expected, NAMESPACE, member};
+use crate::world::World;
+
+/// Watches the cloud from second to second.
+#[derive(Debug, Default)]
+pub struct Watchdog {
+    /// Clusters and pools seen a second ago, with the object they belong to.
+    before: BTreeMap<String, String>,
+    /// Which object a cloud cluster was made for; a released one no longer says so.
+    made_for: BTreeMap<String, String>,
+}
+
+impl Watchdog {
+    /// Looks once. Gives what must not be.
+    pub fn look(&mut self, inventory: &[SimCluster], expected: &Expected) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut by_object: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut now = BTreeMap::new();
+        for cluster in inventory {
+            if let Some(owner) = cluster.tags.get(TAG_OBJECT) {
+                let object = owner.rsplit('/').next().unwrap_or_default();
+                self.made_for.insert(cluster.name.clone(), object.to_owned());
+                by_object.entry(owner).or_default().push(&cluster.name);
+            }
+            let object = self.made_for.get(&cluster.name).cloned().unwrap_or_default();
+            now.insert(cluster.name.clone(), object.clone());
+            for pool in &cluster.nodegroups {
+                now.insert(
+                    format!("{}/{}", cluster.name, pool.name),
+                    format!("{object}/{}", pool.name),
+                );
+            }
+        }
+        for (object, names) in by_object.iter().filter(|(_, names)| names.len() > 1) {
+            wrong.push(format!("{object} has {} cloud clusters: {names:?}", names.len()));
+        }
+        for (place, who) in self.before.iter().filter(|(place, _)| !now.contains_key(*place)) {
+            let object = who.split('/').next().unwrap_or_default();
+            let meant = expected.deleted.contains(object) || expected.removable_pools.contains(who);
+            if !meant {
+                wrong.push(format!("{place} of {who} vanished though nobody asked for it"));
+            }
+        }
+        self.before = now;
+        wrong
+    }
+}
+
+/// What is not yet as it must be in the end; empty when the fleet has converged.
+pub async fn unsettled(world: &World, user: &Client, expected: &Expected) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let objects = match Api::<ManagedCluster>::namespaced(user.clone(), NAMESPACE)
+        .list(&ListParams::default())
+        .await
+    {
+        Ok(list) => list.items,
+        Err(error) => return vec![format!("cannot list clusters: {error}")],
+    };
+    let names: BTreeSet<String> = objects.iter().map(ResourceExt::name_any).collect();
+    for name in expected.live.keys().filter(|name| !names.contains(*name)) {
+        wrong.push(format!("object {name} is gone"));
+    }
+    for name in names.iter().filter(|name| !expected.live.contains_key(*name)) {
+        wrong.push(format!("object {name} is still there"));
+    }
+    for object in objects.iter().filter(|object| expected.live.contains_key(&object.name_any())) {
+        wrong.extend(conditions(object));
+    }
+    match Api::<ClusterPolicy>::all(user.clone()).get("baseline").await {
+        Ok(policy) => {
+            let all = expected.live.len();
+            let told = policy.status.and_then(|status| status.compliant).unwrap_or_default();
+            if told != format!("{all}/{all}") {
+                wrong.push(format!("policy says {told:?}, expected {all}/{all}"));
+            }
+        }
+        Err(error) => wrong.push(format!("cannot get the policy: {error}")),
+    }
+    let inventory = world.cloud.inventory().await;
+    wrong.extend(cloud(&inventory, &objects, expected));
+    for name in expected.live.keys() {
+        wrong.extend(on_member(world, name, expected).await);
+    }
+    wrong
+}
+
+fn conditions(object: &ManagedCluster) -> Vec<String> {
+    let name = object.name_any();
+    let Some(status) = &object.status else {
+        return vec![format!("{name} has no status")];
+    };
+    let mut wrong = Vec::new();
+    if status.observed_generation != object.metadata.generation {
+        wrong.push(format!("{name}: status is about an old generation"));
+    }
+    for type_ in [ConditionType::Ready, ConditionType::Synced, ConditionType::PoliciesCompliant] {
+        let found = status.conditions.iter().find(|condition| condition.type_ == type_);
+        if found.is_none_or(|condition| condition.status != ConditionStatus::True) {
+            wrong.push(format!(
+                "{name}: {} is {:?}",
+                type_.as_str(),
+                found.map(|c| (&c.reason, &c.message))
+            ));
+        }
+    }
+    wrong
+}
+
+fn cloud(inventory: &[SimCluster], objects: &[ManagedCluster], expected: &Expected) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for cluster in inventory {
+        let uid = cluster.tags.get(TAG_UID);
+        let owner = objects.iter().find(|object| uid.is_some() && object.uid().as_ref() == uid);
+        match owner {
+            Some(owner) => {
+                let name = owner.name_any();
+                let pools: BTreeSet<String> =
+                    cluster.nodegroups.iter().map(|pool| pool.name.clone()).collect();
+                let active = cluster.status == "ACTIVE"
+                    && cluster.nodegroups.iter().all(|pool| pool.status == "ACTIVE");
+                if expected.live.get(&name).is_some_and(|declared| *declared != pools) || !active {
+                    wrong
+                        .push(format!("{name}: cloud has {} with pools {pools:?}", cluster.status));
+                }
+            }
+            None if cluster.tags.contains_key(TAG_RELEASED) && uid.is_none() => {
+                let held = cluster.nodegroups.iter().filter(|pool| pool.tags.contains_key(TAG_UID));
+                wrong.extend(held.map(|pool| {
+                    format!("{} was released, but its pool {} was not", cluster.name, pool.name)
+                }));
+            }
+            None => wrong.push(format!("{} has no owner: {:?}", cluster.name, cluster.tags)),
+        }
+    }
+    for object in objects.iter().filter(|object| expected.live.contains_key(&object.name_any())) {
+        let count = inventory
+            .iter()
+            .filter(|cluster| cluster.tags.get(TAG_UID) == object.uid().as_ref())
+            .count();
+        if count != 1 {
+            wrong.push(format!("{} has {count} cloud clusters", object.name_any()));
+        }
+    }
+    wrong
+}
+
+async fn on_member(world: &World, name: &str, expected: &Expected) -> Vec<String> {
+    let Some(member) = member(world, name).await else {
+        return vec![format!("{name} has no member")];
+    };
+    let mut wrong = Vec::new();
+    let policies =
+        member.list(&ResourceRef::new("networking.k8s.io", "v1", "networkpolicies"), None).await;
+    for namespace in member.list(&ResourceRef::new("", "v1", "namespaces"), None).await {
+        let text = |path: &str| namespace.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let space = text("/metadata/name");
+        if space.starts_with("kube-") {
+            continue;
+        }
+        let level = text("/metadata/labels/pod-security.kubernetes.io~1enforce");
+        if level != expected.level.to_lowercase() {
+            wrong.push(format!(
+                "{name}: namespace {space} has level {level:?}, expected {}",
+                expected.level
+            ));
+        }
+        let count = policies
+            .iter()
+            .filter(|policy| {
+                policy.pointer("/metadata/namespace").and_then(Value::as_str) == Some(space)
+            })
+            .count();
+        if count != 2 {
+            wrong
+                .push(format!("{name}: namespace {space} has {count} networkpolicies, expected 2"));
+        }
+    }
+    wrong
+}

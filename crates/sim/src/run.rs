@@ -1,0 +1,181 @@
+//! One run: a seed, a world, a user, crashes, and a verdict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetwright_apiserver::CommitFault;
+
+use crate::dice::{Dice, PausedClock};
+use crate::faults::{Fate, Faults, Rates};
+use crate::invariants::{Watchdog, unsettled};
+use crate::sabotage::Sabotage;
+use crate::script::{self, Expected};
+use crate::world::{Hub, World};
+
+/// Faults stop here, and the user is done before.
+const FAULTS_END: Duration = Duration::from_secs(240);
+/// The fleet must have converged by here.
+const LIMIT: Duration = Duration::from_secs(1500);
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// SHA-256 of the trace.
+    pub digest: String,
+    /// Lines in the trace.
+    pub events: u64,
+    /// How often the hub crashed.
+    pub crashes: u64,
+    /// Simulated seconds until the fleet had converged.
+    pub seconds: u64,
+    /// What was wrong; empty when all held.
+    pub wrong: Vec<String>,
+}
+
+/// What is decided before the dice.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Decides all the rest.
+    pub seed: u64,
+    /// A rule that is broken on purpose.
+    pub sabotage: Sabotage,
+    /// What the user does, by the second; `None`: the seed writes it.
+    pub script: Option<Vec<(u64, script::Action)>>,
+    /// What becomes of the first `CreateCluster`; with a script of one's own, nothing else goes wrong.
+    pub first_create: Option<Fate>,
+}
+
+/// Runs one seed on a thread of its own clock. The trace lines come along for a report.
+///
+/// # Errors
+/// When the world cannot be made; never for a broken invariant, which is in the outcome.
+pub fn seed(seed: u64, sabotage: Sabotage) -> anyhow::Result<(Outcome, Vec<String>)> {
+    scenario(Scenario { seed, sabotage, script: None, first_create: None })
+}
+
+/// Runs one scenario, as [`seed`] does.
+///
+/// # Errors
+/// As [`seed`].
+pub fn scenario(scenario: Scenario) -> anyhow::Result<(Outcome, Vec<String>)> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    runtime.block_on(live(scenario))
+}
+
+async fn live(scenario: Scenario) -> anyhow::Result<(Outcome, Vec<String>)> {
+    let Scenario { seed, sabotage, script, first_create } = scenario;
+    let clock = PausedClock::start();
+    // Some runs are calm and some are rough, so that long and short ways are both walked.
+    let weather = Dice::new(seed, 3);
+    let calm = Rates { each_fault_permille: 0.0, each_crash_permille: 0.0 };
+    let rates = Rates {
+        each_fault_permille: [2.0, 8.0, 25.0, 60.0][weather.below(4)],
+        each_crash_permille: [0.5, 3.0, 10.0][weather.below(3)],
+    };
+    let rates = if script.is_some() { calm } else { rates };
+    let faults =
+        Faults::new(Dice::new(seed, 1), rates, clock.clone()).with_first_create(first_create);
+    let faults = Arc::new(faults);
+    let world = World::new(seed, Arc::clone(&faults), clock).await?;
+    let mut run = Run {
+        world,
+        sabotage,
+        life: 0,
+        disk: Dice::new(seed, 4),
+        watchdog: Watchdog::default(),
+        expected: Expected::default(),
+        wrong: Vec::new(),
+    };
+    let mut hub = run.world.start(0, sabotage).await?;
+    script::prepare(&hub.user.0, &mut run.expected).await?;
+    let mut script = script.unwrap_or_else(|| script::write(&Dice::new(seed, 2)));
+    script.reverse();
+    let seconds = loop {
+        tokio::select! {
+            biased;
+            () = faults.crashed() => hub = run.reborn(hub).await?,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {
+                run.tick(&hub, &mut script).await;
+                let passed = run.world.clock.elapsed();
+                if run.is_over(&hub, script.is_empty(), passed).await {
+                    break passed.as_secs();
+                }
+            }
+        }
+    };
+    hub.kill().await;
+    let (digest, events) = faults.digest();
+    let outcome =
+        Outcome { seed, digest, events, crashes: faults.crashes(), seconds, wrong: run.wrong };
+    Ok((outcome, faults.lines()))
+}
+
+struct Run {
+    world: World,
+    sabotage: Sabotage,
+    life: u64,
+    disk: Dice,
+    watchdog: Watchdog,
+    expected: Expected,
+    wrong: Vec<String>,
+}
+
+impl Run {
+    async fn reborn(&mut self, hub: Hub) -> anyhow::Result<Hub> {
+        hub.kill().await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        self.life += 1;
+        self.world.start(self.life, self.sabotage).await
+    }
+
+    /// The user acts, the disk fails, the watchdog looks.
+    async fn tick(&mut self, hub: &Hub, script: &mut Vec<(u64, script::Action)>) {
+        let faults = Arc::clone(&self.world.faults);
+        while let Some((at, action)) = script.last() {
+            if *at > self.world.clock.elapsed().as_secs() {
+                break;
+            }
+            let played = script::play(&self.world, &hub.user.0, action, &mut self.expected).await;
+            faults.note(format!(
+                "user {action:?} {}",
+                if played.is_ok() { "done" } else { "failed" }
+            ));
+            if played.is_err() {
+                // Again in a second.
+                break;
+            }
+            script.pop();
+        }
+        if faults.are_on() && self.disk.hit(0.01) {
+            let fault = [CommitFault::BeforeEffect, CommitFault::AfterEffect][self.disk.below(2)];
+            faults.note(format!("disk {fault:?}"));
+            self.world.disk.fail_next_commit(fault);
+        }
+        if hub.store_failed() {
+            faults.crash();
+        }
+        let inventory = self.world.cloud.inventory().await;
+        self.wrong.extend(self.watchdog.look(&inventory, &self.expected));
+    }
+
+    /// Whether the run can end: converged, broken, or out of time.
+    async fn is_over(&mut self, hub: &Hub, all_played: bool, passed: Duration) -> bool {
+        if passed < FAULTS_END || !all_played {
+            return !self.wrong.is_empty();
+        }
+        if self.world.faults.are_on() {
+            self.world.faults.stop();
+        }
+        let left = unsettled(&self.world, &hub.user.0, &self.expected).await;
+        if left.is_empty() {
+            return true;
+        }
+        if passed > LIMIT {
+            self.wrong.extend(left.into_iter().map(|what| format!("never settled: {what}")));
+        }
+        !self.wrong.is_empty()
+    }
+}

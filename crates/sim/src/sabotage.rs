@@ -1,0 +1,86 @@
+//! Broken rules, to see that a seed catches them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use fleetwright_api_types::ManagedCluster;
+use fleetwright_names::HubId;
+use fleetwright_plan::{
+    Address, Change, CloudAction, CloudStep, DesiredCluster, Problem, Resource, Seen, Snapshot,
+};
+use fleetwright_provider::{Asked, CloudError, Limits, MemberToken, Owned, Provider};
+
+/// A rule of ours that is broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sabotage {
+    /// None.
+    None,
+    /// A cluster counts as there only if this very process got the answer to its create: as if we trusted our memory
+    /// instead of looking.
+    CreateWithoutLooking,
+}
+
+/// A provider that does not look before it creates.
+#[derive(Debug)]
+pub struct Blind {
+    inner: Arc<dyn Provider>,
+    made: Mutex<BTreeMap<Address, ()>>,
+}
+
+impl Blind {
+    /// Breaks `inner`.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Provider>) -> Self {
+        Self { inner, made: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Provider for Blind {
+    fn key(&self) -> &'static str {
+        self.inner.key()
+    }
+
+    fn limits(&self) -> Limits {
+        self.inner.limits()
+    }
+
+    fn desire(&self, asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {
+        self.inner.desire(asked)
+    }
+
+    fn address(&self, cluster: &ManagedCluster) -> Option<Address> {
+        self.inner.address(cluster)
+    }
+
+    fn diff(&self, desired: &DesiredCluster, snapshot: &Snapshot) -> Vec<Change> {
+        self.inner.diff(desired, snapshot)
+    }
+
+    async fn observe(&self, address: &Address) -> Snapshot {
+        let known = self.made.lock().unwrap_or_else(PoisonError::into_inner).contains_key(address);
+        if known {
+            self.inner.observe(address).await
+        } else {
+            Snapshot { cluster: Seen::Absent, pools: BTreeMap::new() }
+        }
+    }
+
+    async fn act(&self, step: &CloudStep) -> Result<(), CloudError> {
+        self.inner.act(step).await?;
+        if step.resource == Resource::Cluster && matches!(step.action, CloudAction::Create { .. }) {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.insert(step.address.clone(), ());
+        }
+        Ok(())
+    }
+
+    async fn token(&self, address: &Address) -> Result<MemberToken, CloudError> {
+        self.inner.token(address).await
+    }
+
+    async fn list_owned(&self, address: &Address, hub: &HubId) -> Result<Vec<Owned>, CloudError> {
+        self.inner.list_owned(address, hub).await
+    }
+}

@@ -1,0 +1,292 @@
+//! The wires between hub, cloud and members, where calls get lost.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fleetwright_api_types::Connection;
+use fleetwright_apiserver::{ApiBody, ApiServer, ApiService};
+use fleetwright_controllers::members::Connector;
+use fleetwright_provider::{HttpOut, HttpOutError, Secret};
+use fleetwright_reconcile::Failure;
+use http::{Request, Response, StatusCode, header};
+use http_body::{Body, Frame};
+use kube::Client;
+use kube::client::Body as KubeBody;
+use tokio::time::Sleep;
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt};
+
+use crate::faults::{Fate, Faults};
+
+/// A lost request has had its effect by then, or never will.
+pub const LATEST_SECONDS: usize = 50;
+
+type Answer<B> = Pin<Box<dyn Future<Output = Result<Response<B>, tower::BoxError>> + Send>>;
+
+/// The wire from the hub to the cloud.
+#[must_use]
+pub fn to_cloud(
+    cloud: BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Infallible>,
+    faults: Arc<Faults>,
+) -> HttpOut {
+    let wire = tower::service_fn(move |request: Request<Bytes>| {
+        let (cloud, faults) = (cloud.clone(), Arc::clone(&faults));
+        async move { cloud_call(cloud, &faults, request).await }
+    });
+    BoxCloneSyncService::new(wire)
+}
+
+async fn cloud_call(
+    cloud: BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Infallible>,
+    faults: &Arc<Faults>,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, HttpOutError> {
+    let what = format!("cloud {} {}", request.method(), request.uri().path());
+    let create = request.method() == http::Method::POST && request.uri().path() == "/clusters";
+    let rolled = begin(faults, &what).await;
+    let fate = if create { faults.decided_create().unwrap_or(rolled) } else { rolled };
+    let lost = || HttpOutError::Timeout("simulated loss".into());
+    match fate {
+        Fate::NotSent => return Err(HttpOutError::Connect("simulated".into())),
+        Fate::LostOnTheWay => {
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            return Err(lost());
+        }
+        Fate::LateEffect => {
+            tokio::spawn(arrive_late(cloud, request, Arc::clone(faults)));
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            return Err(lost());
+        }
+        Fate::Throttled => return Ok(aws_error(faults, 429, "ThrottlingException")),
+        Fate::Broken => return Ok(aws_error(faults, 503, "ServiceUnavailableException")),
+        Fate::CrashBefore | Fate::CrashAfter | Fate::LostAnswer | Fate::Works => {}
+    }
+    let answer = match cloud.oneshot(request).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    };
+    faults.note(format!("  {what} -> {}", answer.status().as_u16()));
+    if fate == Fate::CrashAfter || faults.is_dead() {
+        faults.crash_here().await;
+    }
+    if fate == Fate::LostAnswer {
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        return Err(lost());
+    }
+    Ok(answer)
+}
+
+/// A request that sat in some queue: its sender gave up long ago, and it has its effect all the same.
+async fn arrive_late(
+    cloud: BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Infallible>,
+    request: Request<Bytes>,
+    faults: Arc<Faults>,
+) {
+    let what = format!("cloud {} {}", request.method(), request.uri().path());
+    let seconds = u64::try_from(16 + faults.dice().below(LATEST_SECONDS - 16)).unwrap_or(30);
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let answer = match cloud.oneshot(request).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    };
+    faults.note(format!("  {what} (late) -> {}", answer.status().as_u16()));
+}
+
+/// Rolls the dice, waits a little as wires do, and dies here if that is the fate.
+async fn begin(faults: &Faults, what: &str) -> Fate {
+    if faults.is_dead() {
+        faults.crash_here().await;
+    }
+    let fate = faults.fate();
+    faults.note(if fate == Fate::Works { what.to_owned() } else { format!("{what} {fate:?}") });
+    let delay = 1 + faults.dice().below(20);
+    tokio::time::sleep(Duration::from_millis(u64::try_from(delay).unwrap_or(1))).await;
+    if fate == Fate::CrashBefore || faults.is_dead() {
+        faults.crash_here().await;
+    }
+    fate
+}
+
+/// An error as AWS gives it: each with a request id of its own.
+fn aws_error(faults: &Faults, status: u16, code: &str) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::from_static(br#"{"message":"simulated"}"#));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    if let Ok(code) = code.parse() {
+        answer.headers_mut().insert("x-amzn-errortype", code);
+    }
+    if let Ok(id) = faults.dice().share().to_string().parse() {
+        answer.headers_mut().insert("x-amzn-requestid", id);
+    }
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// The wire from the controllers to a Kubernetes API: the hub's own, or a member's.
+#[derive(Clone)]
+pub struct ToApi {
+    inner: ApiService,
+    name: &'static str,
+    bearer: Option<header::HeaderValue>,
+    faults: Arc<Faults>,
+}
+
+impl std::fmt::Debug for ToApi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ToApi").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl ToApi {
+    /// A wire called `name` in the trace.
+    #[must_use]
+    pub const fn new(inner: ApiService, name: &'static str, faults: Arc<Faults>) -> Self {
+        Self { inner, name, bearer: None, faults }
+    }
+}
+
+impl Service<Request<KubeBody>> for ToApi {
+    type Response = Response<CutBody>;
+    type Error = tower::BoxError;
+    type Future = Answer<CutBody>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<KubeBody>) -> Self::Future {
+        let wire = self.clone();
+        Box::pin(async move { wire.send(request).await })
+    }
+}
+
+impl ToApi {
+    async fn send(
+        self,
+        mut request: Request<KubeBody>,
+    ) -> Result<Response<CutBody>, tower::BoxError> {
+        let faults = &self.faults;
+        if let Some(bearer) = self.bearer.clone() {
+            request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        }
+        let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let what = format!("{} {} {}", self.name, request.method(), request.uri());
+        let fate = begin(faults, &what).await;
+        match fate {
+            Fate::NotSent => return Err("simulated: cannot connect".into()),
+            Fate::LostOnTheWay | Fate::LateEffect => {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                return Err("simulated: lost on the way".into());
+            }
+            Fate::Throttled => return status_answer(429, "TooManyRequests"),
+            Fate::Broken => return status_answer(500, "InternalError"),
+            Fate::CrashBefore | Fate::CrashAfter | Fate::LostAnswer | Fate::Works => {}
+        }
+        let answer = match self.inner.clone().oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        faults.note(format!("  {what} -> {}", answer.status().as_u16()));
+        if fate == Fate::CrashAfter || faults.is_dead() {
+            faults.crash_here().await;
+        }
+        if fate == Fate::LostAnswer {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            return Err("simulated: the answer was lost".into());
+        }
+        // Watches are long; most of the time one is cut before its end.
+        let cut = (watch && faults.are_on()).then(|| {
+            let seconds = u64::try_from(5 + faults.dice().below(60)).unwrap_or(30);
+            Box::pin(tokio::time::sleep(Duration::from_secs(seconds)))
+        });
+        Ok(answer.map(|inner| CutBody { inner: Inner::Api(inner), cut }))
+    }
+}
+
+fn status_answer(code: u16, reason: &str) -> Result<Response<CutBody>, tower::BoxError> {
+    let body = serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "simulated", "reason": reason, "code": code,
+    });
+    let inner = Inner::Text(Some(Bytes::from(body.to_string())));
+    Ok(Response::builder()
+        .status(code)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(CutBody { inner, cut: None })?)
+}
+
+/// An answer that may end before its end.
+#[derive(Debug)]
+pub struct CutBody {
+    inner: Inner,
+    cut: Option<Pin<Box<Sleep>>>,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Api(ApiBody),
+    Text(Option<Bytes>),
+}
+
+impl Body for CutBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
+            self.inner = Inner::Text(None);
+            self.cut = None;
+        }
+        match &mut self.inner {
+            Inner::Api(inner) => Pin::new(inner).poll_frame(cx),
+            Inner::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+        }
+    }
+}
+
+/// Reaches members in process, through wires.
+#[derive(Debug)]
+pub struct SimConnector {
+    world: ApiServer,
+    faults: Arc<Faults>,
+}
+
+impl SimConnector {
+    /// Members live in `world`.
+    #[must_use]
+    pub const fn new(world: ApiServer, faults: Arc<Faults>) -> Self {
+        Self { world, faults }
+    }
+}
+
+impl Connector for SimConnector {
+    fn connect(&self, connection: &Connection, token: &Secret) -> Result<Client, Failure> {
+        let unreachable = |message: String| {
+            Failure::new(fleetwright_errclass::Class::Transient, "Unreachable", message)
+        };
+        let name = connection
+            .endpoint
+            .rsplit_once("/clusters/")
+            .map(|(_, name)| name)
+            .ok_or_else(|| unreachable(format!("{} is no member", connection.endpoint)))?;
+        let member = self
+            .world
+            .cluster(name)
+            .ok_or_else(|| unreachable(format!("nobody answers at {}", connection.endpoint)))?;
+        let bearer = format!("Bearer {}", token.expose())
+            .parse()
+            .map_err(|error: header::InvalidHeaderValue| unreachable(error.to_string()))?;
+        let mut wire = ToApi::new(member.service(), "member", Arc::clone(&self.faults));
+        wire.bearer = Some(bearer);
+        Ok(Client::new(wire, "default"))
+    }
+}

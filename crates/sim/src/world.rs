@@ -1,0 +1,166 @@
+//! The world of one run: what survives a crash of the hub, and the hub itself, life after life.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use fleetwright_api_types::crds;
+use fleetwright_apiserver::{ApiServer, ClusterSpec, Identity, MemoryStore, Scheme, StaticTokens};
+use fleetwright_clock::Clock;
+use fleetwright_cloudsim::{ACCESS_KEY_ID, CloudSim, Latencies, SECRET_ACCESS_KEY, Settings};
+use fleetwright_controllers::{Clouds, Fleet, hub::hub_id};
+use fleetwright_provider::{Limits, Provider};
+use fleetwright_provider_eks::{EksProvider, EksSettings};
+use fleetwright_reconcile::Context;
+use kube::Client;
+use tokio::task::JoinHandle;
+
+use crate::dice::{PausedClock, dyn_ids};
+use crate::faults::Faults;
+use crate::sabotage::{Blind, Sabotage};
+use crate::wires::{LATEST_SECONDS, SimConnector, ToApi, to_cloud};
+
+/// Everything that a crash of the hub leaves alone.
+#[derive(Debug)]
+pub struct World {
+    /// The seed.
+    pub seed: u64,
+    /// Paused time.
+    pub clock: PausedClock,
+    /// What goes wrong.
+    pub faults: Arc<Faults>,
+    /// The emulated cloud.
+    pub cloud: CloudSim,
+    /// Where the cloud and the members live.
+    pub api: ApiServer,
+    /// The hub's disk.
+    pub disk: MemoryStore,
+    scheme: Arc<Scheme>,
+}
+
+/// One life of the hub.
+#[derive(Debug)]
+pub struct Hub {
+    api: ApiServer,
+    /// The user's own client: no faults, since users retry anyway.
+    pub user: UserClient,
+    controllers: JoinHandle<()>,
+}
+
+/// A client that prints as nothing.
+#[derive(Clone)]
+pub struct UserClient(pub Client);
+
+impl std::fmt::Debug for UserClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UserClient")
+    }
+}
+
+impl World {
+    /// A world in which nothing happened yet.
+    ///
+    /// # Errors
+    /// When the emulated cloud cannot start.
+    pub async fn new(seed: u64, faults: Arc<Faults>, clock: PausedClock) -> anyhow::Result<Self> {
+        let dyn_clock: Arc<dyn Clock> = Arc::new(clock.clone());
+        let api = ApiServer::open(
+            Arc::new(MemoryStore::new()),
+            Arc::clone(&dyn_clock),
+            dyn_ids(seed, 10),
+        )
+        .await?;
+        let settings = Settings {
+            latencies: Latencies::default(),
+            public_url: "https://simulated.invalid".to_owned(),
+            ca_pem: "simulated".to_owned(),
+        };
+        let cloud = CloudSim::open(api.clone(), dyn_clock, dyn_ids(seed, 11), settings).await?;
+        let mut scheme = Scheme::builtin();
+        for (file, crd) in crds() {
+            scheme = scheme.with_crd(&crd).with_context(|| file)?;
+        }
+        let disk = MemoryStore::new();
+        Ok(Self { seed, clock, faults, cloud, api, disk, scheme: Arc::new(scheme) })
+    }
+
+    /// Starts the hub from its disk.
+    ///
+    /// # Errors
+    /// When the disk holds what the server refuses.
+    pub async fn start(&self, life: u64, sabotage: Sabotage) -> anyhow::Result<Hub> {
+        self.faults.revive();
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let ids = dyn_ids(self.seed, 1000 + life);
+        let api =
+            ApiServer::open(Arc::new(self.disk.clone()), Arc::clone(&clock), Arc::clone(&ids))
+                .await?;
+        let hub = api
+            .add_cluster(ClusterSpec {
+                name: "hub".to_owned(),
+                scheme: Arc::clone(&self.scheme),
+                authenticator: Arc::new(StaticTokens::new()),
+                version: "v1.34.0-sim".to_owned(),
+            })
+            .await?;
+        let user = Client::new(hub.service_as(Identity::system("user")), "default");
+        let id = hub_id(&user, ids.as_ref()).await?;
+        let wire = ToApi::new(
+            hub.service_as(Identity::system("fleetwright")),
+            "hub",
+            Arc::clone(&self.faults),
+        );
+        let fleet = Fleet {
+            context: Context {
+                client: Client::new(wire, "default"),
+                clock: Arc::clone(&clock),
+                ids,
+            },
+            hub: id,
+            clouds: self.clouds(clock, sabotage),
+            connector: Arc::new(SimConnector::new(self.api.clone(), Arc::clone(&self.faults))),
+            token_command: vec!["fleetwright".to_owned()],
+        };
+        let controllers = tokio::spawn(fleetwright_controllers::run(fleet));
+        Ok(Hub { api, user: UserClient(user), controllers })
+    }
+
+    fn clouds(&self, clock: Arc<dyn Clock>, sabotage: Sabotage) -> Clouds {
+        let credentials =
+            Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "simulated");
+        let eks: Arc<dyn Provider> = Arc::new(EksProvider::new(EksSettings {
+            http: to_cloud(self.cloud.eks(), Arc::clone(&self.faults)),
+            credentials: SharedCredentialsProvider::new(credentials),
+            clock,
+            endpoint: Some("https://simulated.invalid".to_owned()),
+            limits: Limits {
+                poll_busy: Duration::from_secs(2),
+                poll_idle: Duration::from_secs(30),
+                in_doubt: Duration::from_secs(LATEST_SECONDS as u64 + 10),
+            },
+        }));
+        let eks: Arc<dyn Provider> = match sabotage {
+            Sabotage::None => eks,
+            Sabotage::CreateWithoutLooking => Arc::new(Blind::new(eks)),
+        };
+        Clouds::from([(eks.key(), eks)])
+    }
+}
+
+impl Hub {
+    /// Whether the server lost a commit: it refuses every write until it is started again, and a program ends there.
+    #[must_use]
+    pub fn store_failed(&self) -> bool {
+        self.api.store_failed()
+    }
+
+    /// Ends this life at once, wherever it was.
+    pub async fn kill(self) {
+        self.api.stop();
+        self.controllers.abort();
+        // Cancelled is what we asked for; waiting makes sure that nothing of it runs on.
+        drop(self.controllers.await);
+    }
+}
