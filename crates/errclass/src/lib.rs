@@ -1,8 +1,8 @@
 //! The six classes of failure, and what each one means for the reconcile loop.
 //!
-//! Every error of Fleetwright has exactly one [`Class`]. The class alone decides requeue, condition, log level and
-//! metric label; nothing else looks at error text. This crate classifies nothing itself: each error type does, by
-//! implementing [`Classified`]. Start reading at [`Class`].
+//! Every error that a reconcile can meet has exactly one [`Class`]. The class alone decides when to look again and how
+//! loud the log is; nothing looks at error text. This crate classifies nothing itself: whoever makes an error does.
+//! Start reading at [`Class`].
 
 use std::time::Duration;
 
@@ -40,10 +40,6 @@ pub enum Retry {
 }
 
 impl Class {
-    /// All classes, in declaration order.
-    pub const ALL: [Self; 6] =
-        [Self::Invalid, Self::Refused, Self::Conflict, Self::Transient, Self::Unknown, Self::Bug];
-
     /// When to look again after a failure of this class.
     #[must_use]
     pub const fn retry(self) -> Retry {
@@ -95,12 +91,6 @@ impl Class {
 pub fn backoff(first: Duration, most: Duration, attempt: u32, jitter: f64) -> Duration {
     let doubled = first.saturating_mul(2_u32.saturating_pow(attempt.min(20))).min(most);
     doubled.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0)
-}
-
-/// An error that knows its class.
-pub trait Classified {
-    /// The class that decides what happens next.
-    fn class(&self) -> Class;
 }
 
 #[cfg(test)]

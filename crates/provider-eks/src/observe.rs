@@ -211,7 +211,7 @@ fn seen_pool(address: &Address, nodegroup: &Nodegroup) -> Result<SeenPool, Cloud
         Some(NodegroupStatus::Active) => Phase::Active,
         Some(NodegroupStatus::Updating) => Phase::Updating,
         Some(NodegroupStatus::Deleting) => Phase::Deleting,
-        // EKS calls a group degraded while it cannot be what was asked, and takes it back by itself.
+        // EKS calls a group degraded while it cannot be what was asked; its health issues say what a person must mend.
         Some(
             NodegroupStatus::CreateFailed
             | NodegroupStatus::DeleteFailed

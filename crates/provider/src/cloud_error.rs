@@ -1,6 +1,6 @@
 //! What a cloud answered when it did not do what we asked.
 
-use fleetwright_errclass::{Class, Classified};
+use fleetwright_errclass::Class;
 
 /// A failed call to a cloud.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,10 +16,4 @@ pub struct CloudError {
     pub message: String,
     /// The cloud's id of the request, if it answered.
     pub request_id: Option<String>,
-}
-
-impl Classified for CloudError {
-    fn class(&self) -> Class {
-        self.class
-    }
 }

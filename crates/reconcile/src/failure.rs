@@ -1,6 +1,6 @@
 //! Why a reconcile stopped, in one shape for every source.
 
-use fleetwright_errclass::{Class, Classified};
+use fleetwright_errclass::Class;
 
 /// A failed read or write. Secrets never get in here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,11 +39,5 @@ impl Failure {
             _ => (Class::Unknown, "NoAnswer"),
         };
         Self::new(class, code, format!("cannot {deed}: {error}"))
-    }
-}
-
-impl Classified for Failure {
-    fn class(&self) -> Class {
-        self.class
     }
 }
