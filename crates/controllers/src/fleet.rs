@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::Clouds;
 use crate::cluster_policy::on_member::OnMember;
 use crate::cluster_policy::summary::Summary;
-use crate::managed_cluster::{ManagedClusterController, key_of};
+use crate::managed_cluster::{ManagedClusterController, is_leaving, key_of};
 use crate::members::{Connector, Members};
 
 /// What the controllers need from the outside.
@@ -166,7 +166,7 @@ fn cluster_changed(
     let counted = |cluster: &ManagedCluster| {
         let summary = cluster.status.as_ref().and_then(|status| status.summary.clone());
         let compliant = condition(cluster, ConditionType::PoliciesCompliant);
-        (cluster.metadata.labels.clone(), summary, compliant)
+        (cluster.metadata.labels.clone(), summary, compliant, is_leaving(cluster))
     };
     if old.map(counted) != new.map(counted) {
         wake_policies(queues, caches);

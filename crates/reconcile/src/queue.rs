@@ -123,12 +123,9 @@ impl Queue {
 
     fn take(&self) -> Result<ObjectKey, Option<Instant>> {
         let mut state = self.lock();
-        let first = state
-            .due
-            .iter()
-            .filter(|(key, _)| !state.running.contains(*key))
-            .min_by_key(|(key, at)| (**at, (*key).clone()))
-            .map(|(key, at)| (key.clone(), *at));
+        let waiting = state.due.iter().filter(|(key, _)| !state.running.contains(*key));
+        let first = waiting.min_by(|(a, at), (b, bt)| at.cmp(bt).then_with(|| a.cmp(b)));
+        let first = first.map(|(key, at)| (key.clone(), *at));
         match first {
             Some((key, at)) if at <= Instant::now() => {
                 state.due.remove(&key);

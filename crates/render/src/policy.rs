@@ -65,18 +65,6 @@ impl Rules {
         Self { policies: merged }
     }
 
-    /// How many policies there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.policies.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.policies.is_empty()
-    }
-
     /// SHA-256 of the rules: equal digests mean equal rules.
     #[must_use]
     pub fn digest(&self) -> String {
@@ -307,7 +295,7 @@ mod tests {
     #[test]
     fn no_policy_asks_for_nothing_but_still_owns_its_labels() {
         let rules = Rules::merge([]);
-        assert!(rules.is_empty());
+        assert_eq!(rules, Rules::default());
         let desired = rules.desired(Mode::Enforce, &namespaces(), 4);
         assert_eq!(
             (desired.generation, desired.labels.len(), desired.network_policies.len()),

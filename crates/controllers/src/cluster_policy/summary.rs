@@ -15,7 +15,7 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
 use super::selecting;
-use crate::managed_cluster::key_of;
+use crate::managed_cluster::{is_leaving, key_of};
 
 /// The controller that sums a policy up.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ impl Controller for Summary {
             .list()
             .into_iter()
             .filter(|cluster| policy.spec.cluster_selector.matches(cluster.labels()))
+            .filter(|cluster| !is_leaving(cluster))
             .map(|cluster| (key_of(&cluster).to_string(), self.holds(&cluster)))
             .collect();
         Ok(Declared { policy, selected })
