@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use fleetwright_api_types::SYSTEM_NAMESPACE;
@@ -31,6 +32,9 @@ use crate::{real, simulated};
 const ROOT: &str = "hub";
 /// The ConfigMap that tells other processes of this machine where the simulated clouds are.
 pub(crate) const SIMULATION: &str = "simulation";
+const STORE: &str = "store.redb";
+/// How soon a lost write is noticed.
+const LOOK_AT_STORE: Duration = Duration::from_secs(1);
 const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7443);
 
 /// A hub that answers.
@@ -41,6 +45,7 @@ pub(crate) struct Hub {
     pub(crate) wiring: Wiring,
     /// Says so when the API is not where one expects it.
     pub(crate) moved: Option<String>,
+    api: ApiServer,
     server: JoinHandle<Result<(), ServeError>>,
     stop: Shutdown,
 }
@@ -97,12 +102,28 @@ impl Hub {
         dir.remember_listen(address)?;
         let kubeconfig = dir.write_kubeconfig(&public_url, authority.ca_pem(), &token)?;
         let context = Context { client, clock, ids };
-        Ok(Self { context, kubeconfig, wiring, moved, server, stop })
+        Ok(Self { context, kubeconfig, wiring, moved, api, server, stop })
     }
 
-    /// Returns only if serving ends by itself, which is a failure.
+    /// Returns only if serving ends by itself or the store has lost a write; both are failures.
     pub(crate) async fn broken(&mut self) -> anyhow::Error {
-        match (&mut self.server).await {
+        let lost = async {
+            while !self.api.store_failed() {
+                tokio::time::sleep(LOOK_AT_STORE).await;
+            }
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = &mut self.server => ended,
+            () = lost => {
+                let file = self.kubeconfig.with_file_name(STORE);
+                return anyhow::anyhow!(
+                    "{} did not take a write (is the disk full?), so nothing more may be written; start again: what was acknowledged is there",
+                    file.display()
+                );
+            }
+        };
+        match ended {
             Ok(Ok(())) => anyhow::anyhow!("the API stopped serving"),
             Ok(Err(error)) => anyhow::Error::new(error).context("the API stopped serving"),
             Err(error) => anyhow::Error::new(error).context("the API stopped serving"),
@@ -121,7 +142,7 @@ impl Hub {
 }
 
 fn open_store(dir: &DataDir) -> anyhow::Result<RedbStore> {
-    let file = dir.file("store.redb");
+    let file = dir.file(STORE);
     match RedbStore::open(&file) {
         Ok(store) => Ok(store),
         Err(RedbOpenError::InUse { .. }) => bail!(
