@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Number, Value};
 
 use crate::negotiate::BodyKind;
+use crate::patch::{DEPTH_LIMIT, depth};
 use crate::status::ApiError;
 
 /// A parsed body.
@@ -33,6 +34,11 @@ pub fn decode(kind: BodyKind, bytes: &[u8]) -> Result<Document, ApiError> {
         BodyKind::Yaml => yaml(bytes),
         BodyKind::Json | BodyKind::MergePatch | BodyKind::JsonPatch => json(bytes),
     };
+    // What is deeper could be stored, but not be read again once a list or a watch event is wrapped around it.
+    let parsed = parsed.and_then(|document| match depth(&document.value) {
+        fine if fine <= DEPTH_LIMIT => Ok(document),
+        deep => Err(format!("nested {deep} levels deep, the limit is {DEPTH_LIMIT}")),
+    });
     parsed.map_err(|why| match kind {
         BodyKind::MergePatch | BodyKind::JsonPatch => {
             ApiError::bad_request(format!("error decoding patch: {why}"))

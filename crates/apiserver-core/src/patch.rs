@@ -15,7 +15,7 @@ const OPERATIONS_LIMIT: usize = 10_000;
 const COPY_LIMIT_BYTES: usize = 3 * 1024 * 1024;
 
 /// Limit on nesting, below the 128 at which parsers (ours too) give up.
-const DEPTH_LIMIT: usize = 100;
+pub(crate) const DEPTH_LIMIT: usize = 100;
 
 /// Applies a merge patch: null removes, objects merge, all else replaces.
 pub fn merge_patch(target: &mut Value, patch: &Value) {
@@ -127,7 +127,7 @@ fn get(root: &mut Value, path: &str) -> Option<Option<Value>> {
 }
 
 /// Nesting of a value: 0 for scalars.
-fn depth(value: &Value) -> usize {
+pub(crate) fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
         Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
@@ -135,8 +135,12 @@ fn depth(value: &Value) -> usize {
     }
 }
 
+fn too_deep(path: &str, value: &Value) -> bool {
+    depth(value) + path.split('/').count() > DEPTH_LIMIT
+}
+
 fn add(root: &mut Value, path: &str, value: Value) -> Option<()> {
-    if depth(&value) + path.split('/').count() > DEPTH_LIMIT {
+    if too_deep(path, &value) {
         return None;
     }
     match parent(root, path)? {
@@ -156,6 +160,9 @@ fn add(root: &mut Value, path: &str, value: Value) -> Option<()> {
 }
 
 fn replace(root: &mut Value, path: &str, value: Value) -> Option<()> {
+    if too_deep(path, &value) {
+        return None;
+    }
     if path.is_empty() {
         *root = value;
         return Some(());
@@ -289,5 +296,17 @@ mod tests {
         let deeper = json!({"op": "copy", "from": "/a", "path": "/a/b"});
         let deeper = vec![deeper; 500];
         assert_eq!(patched(json!({"a": {"x": "y"}}), json!(deeper)), Err(422));
+    }
+
+    #[test]
+    fn no_operation_nests_beyond_the_limit() {
+        let deep = (0..90).fold(json!({}), |inner, _| json!({"a": inner}));
+        for operation in ["add", "replace"] {
+            let path = format!("/x{}", "/a".repeat(20));
+            let mut root = (0..20).fold(json!({}), |inner, _| json!({"a": inner}));
+            root = json!({"x": root});
+            let operations = json!([{"op": operation, "path": path, "value": deep}]);
+            assert!(json_patch(&root, &operations).is_err(), "{operation} must be refused");
+        }
     }
 }

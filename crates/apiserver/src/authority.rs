@@ -223,10 +223,16 @@ fn malformed(path: &Path, detail: &dyn std::fmt::Display) -> AuthorityError {
 
 /// Writes a new file whole or not at all.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), AuthorityError> {
-    let unfinished = path.with_extension("new");
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
     let write = || -> std::io::Result<()> {
+        // A leftover of a crash would keep its old mode.
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
         let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
         let mut file = options.open(&unfinished)?;

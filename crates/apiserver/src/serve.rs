@@ -144,7 +144,10 @@ impl Connection {
             Err(_elapsed) => return tracing::debug!("TLS handshake took too long"),
         };
         let header_read = Duration::from_millis(limits.header_read_ms);
-        let mut builder = Builder::new(TokioExecutor::new());
+        // ALPN has told; guessing from the first bytes would wait for them without a limit.
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let builder = Builder::new(TokioExecutor::new());
+        let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
         builder.http1().timer(TokioTimer::new()).header_read_timeout(header_read);
         builder
             .http2()

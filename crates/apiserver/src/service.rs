@@ -2,6 +2,7 @@
 
 mod resources;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -259,9 +260,19 @@ pub(crate) fn error_response(error: &ApiError) -> Response<ApiBody> {
     response
 }
 
-/// `Warning: 299 - "TEXT"` for each, as RFC 7234 section 5.5 writes them.
+/// Clients refuse an answer with too many headers (hyper: 100) or too long ones, and would take a write that was done for
+/// one that failed.
+const MOST_WARNINGS: usize = 50;
+const MOST_WARNING_CHARS: usize = 4096;
+
+/// `Warning: 299 - "TEXT"` for each, as RFC 7234 section 5.5 writes them; each once, as many as fit.
 pub(crate) fn add_warnings(response: &mut Response<ApiBody>, warnings: &[String]) {
-    for text in warnings {
+    let mut seen = BTreeSet::new();
+    let mut left = MOST_WARNING_CHARS;
+    for text in warnings.iter().filter(|text| seen.insert(text.as_str())).take(MOST_WARNINGS) {
+        let text: String = text.chars().take(256).collect();
+        let Some(rest) = left.checked_sub(text.len()) else { return };
+        left = rest;
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"").replace(['\r', '\n'], " ");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             response.headers_mut().append(WARNING, value);

@@ -47,7 +47,7 @@ impl LogicalCluster {
             (asked.unwrap_or_else(|| self.tables.revision()), Vec::new())
         };
         let timeout = match options.timeout_seconds {
-            Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
+            Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(LONGEST),
             _ => DEFAULT_TIMEOUT.mul_f64(1.0 + self.shared().ids.jitter()),
         };
         let now = Instant::now();
@@ -70,6 +70,9 @@ impl LogicalCluster {
         Ok(streamed(ApiBody::stream(stream::unfold(watch, Watch::next))))
     }
 }
+
+/// However long a client asks for.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 struct Watch {
     tables: Arc<Tables>,

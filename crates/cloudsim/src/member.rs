@@ -147,7 +147,9 @@ impl EksTokens {
         let encoded = token.strip_prefix("k8s-aws-v1.").ok_or("the prefix is wrong")?;
         let url = URL_SAFE_NO_PAD.decode(encoded).map_err(|error| error.to_string())?;
         let url = String::from_utf8(url).map_err(|error| error.to_string())?;
-        let host = format!("sts.{}.amazonaws.com", self.key.region);
+        let china = self.key.region.starts_with("cn-");
+        let domain = if china { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let host = format!("sts.{}.{domain}", self.key.region);
         let query = url
             .strip_prefix(&format!("https://{host}/?"))
             .ok_or_else(|| format!("it is not a request to https://{host}/"))?;

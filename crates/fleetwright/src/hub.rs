@@ -163,7 +163,8 @@ async fn bind(
         let listener = TcpListener::bind(address).await;
         return Ok((listener.with_context(|| format!("cannot listen on {address}"))?, None));
     }
-    let first = dir.last_listen()?.unwrap_or(USUAL);
+    // Only the port is remembered: a door that was opened to the network once is not opened again unasked.
+    let first = dir.last_listen()?.map_or(USUAL, |last| SocketAddr::new(USUAL.ip(), last.port()));
     let any = SocketAddr::new(USUAL.ip(), 0);
     let mut last = None;
     for address in [first, USUAL, any] {

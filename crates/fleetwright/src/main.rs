@@ -66,7 +66,14 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
                     () = stopped => Ok(Exit::Interrupted),
                 }
             }
-            Command::Token(asked) => token::token(asked, cli.simulated).await,
+            Command::Token(asked) => {
+                let stopped = shutdown.requested();
+                tokio::select! {
+                    biased;
+                    exit = token::token(asked, cli.simulated) => exit,
+                    () = stopped => Ok(Exit::Interrupted),
+                }
+            }
         }
     });
     runtime.shutdown_timeout(FLUSH);

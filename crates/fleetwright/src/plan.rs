@@ -43,7 +43,8 @@ pub(crate) async fn plan(asked: &Plan) -> anyhow::Result<Exit> {
     };
     let hub = find_hub(asked).await?;
     let (fleet, world) = wire(asked, hub.as_ref()).await?;
-    let overlay = Overlay::read(hub.as_ref().map(|(client, _)| client), &manifests).await?;
+    let overlay =
+        Overlay::read(hub.as_ref().map(|(client, _)| client), &manifests, &scheme).await?;
     let outcome = foresee(&fleet, &overlay).await;
     if !outcome.findings.is_empty() {
         return Ok(invalid(asked, &outcome));
@@ -95,8 +96,26 @@ async fn find_hub(asked: &Plan) -> anyhow::Result<Option<(Client, Option<ConfigM
     };
     let one = folders.len() == 1;
     for folder in folders {
-        let Some(world) = data_dir::born(&folder)? else { continue };
+        let Some(world) = data_dir::born(&folder)? else {
+            if asked.data.is_some() && folder.exists() {
+                bail!("{} is no data folder of `fleetwright up`", folder.display());
+            }
+            if asked.data.is_some() && !asked.simulate {
+                bail!(
+                    "there is no folder {}; leave --data out to plan without a hub",
+                    folder.display()
+                );
+            }
+            continue;
+        };
         if let Some(hub) = answering(&folder.join(KUBECONFIG)).await? {
+            if hub.1.is_some() != (world == World::Simulated) {
+                bail!(
+                    "{} was born {}, but configmap {SYSTEM_NAMESPACE}/{SIMULATION} of its hub says otherwise; start its `up` again",
+                    folder.display(),
+                    world.word()
+                );
+            }
             return Ok(Some(hub));
         }
         // Without its hub nobody knows which clusters of the cloud are its own.
@@ -118,10 +137,16 @@ async fn answering(kubeconfig: &Path) -> anyhow::Result<Option<(Client, Option<C
         bail!("{shown} does not exist");
     }
     let read = Kubeconfig::read_from(kubeconfig).with_context(|| format!("cannot read {shown}"))?;
+    let named = read.clusters.iter().filter_map(|named| named.cluster.as_ref());
+    let through_proxy = named.into_iter().any(|cluster| cluster.proxy_url.is_some());
     let mut config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
         .await
         .with_context(|| format!("cannot use {shown}"))?;
     config.connect_timeout = Some(ANSWER);
+    if !through_proxy {
+        // kube takes HTTPS_PROXY and does not read NO_PROXY; a hub is reached as its kubeconfig says.
+        config.proxy_url = None;
+    }
     let client = read_only::client(config).with_context(|| format!("cannot use {shown}"))?;
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     match tokio::time::timeout(ANSWER, maps.get_opt(SIMULATION)).await {
@@ -154,8 +179,10 @@ async fn wire(
             let text = |key: &str| map.data.as_ref().and_then(|data| data.get(key)).cloned();
             let (endpoint, ca) = (text("endpoint"), text("ca"));
             let ca = ca.context("configmap fleetwright-system/simulation holds no ca")?;
+            let endpoint =
+                endpoint.context("configmap fleetwright-system/simulation holds no endpoint")?;
             let http = http_out::over_tls(Allowed::Simulation, Some(&ca))?;
-            simulated::settings(http_out::reading(http), &clock, endpoint)
+            simulated::settings(http_out::reading(http), &clock, Some(endpoint))
         }
         None if world == World::Simulated => {
             simulated::settings(http_out::reading(empty_cloud(&clock, &ids).await?), &clock, None)

@@ -113,7 +113,7 @@ async fn run(
     let kubeconfig = hub.kubeconfig.clone();
     let controllers = fleetwright_controllers::run(fleet);
     let following = async {
-        let deadline = asked.once.then(|| began + asked.timeout);
+        let deadline = asked.once.then(|| began.checked_add(asked.timeout)).flatten();
         let end = follower.until_ready(deadline).await;
         follower.report(end, &kubeconfig);
         match end {

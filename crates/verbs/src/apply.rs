@@ -82,6 +82,10 @@ async fn one(
     };
     let found =
         serde_json::to_value(found).map_err(|error| manifest.finding("", error.to_string()))?;
+    if found["metadata"]["deletionTimestamp"].is_string() {
+        let message = format!("{} is being deleted; apply again when it is gone", manifest.title());
+        return Err(manifest.finding("", message));
+    }
     match patch(&found, &manifest.object) {
         None => applied.unchanged += 1,
         Some(patch) => {

@@ -117,7 +117,7 @@ fn target_of(schema: &Value) -> Option<&str> {
 }
 
 /// The server's text without what the reader sees anyway: the field, and the value where it stands in the file.
-fn plain(object: &Value, cause: &Cause) -> String {
+pub(crate) fn plain(object: &Value, cause: &Cause) -> String {
     let message = cause.message.as_str();
     if cause.reason == CauseReason::TypeInvalid
         && let Some((wanted, found)) = message

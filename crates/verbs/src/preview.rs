@@ -1,10 +1,12 @@
 //! `fleetwright plan`: what would happen if these files were applied, from the controllers' own functions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use fleetwright_api_types::{ClusterPolicy, ManagedCluster, ProviderConfig};
+use fleetwright_apiserver_core::scheme::Scheme;
+use fleetwright_apiserver_core::validate;
 use fleetwright_controllers::Fleet;
 use fleetwright_controllers::preview::{Foreseen, Preview};
 use fleetwright_names::ObjectKey;
@@ -16,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::apply::merged;
+use crate::check::plain;
 use crate::manifest::{Finding, Manifest};
 use crate::table;
 
@@ -46,6 +49,10 @@ pub struct Overlay {
     declared: BTreeMap<ObjectKey, Manifest>,
     /// The files hold policies, so that clusters beyond the files are concerned.
     policies_declared: bool,
+    /// Accounts in the files: every cluster that uses one is concerned.
+    accounts_declared: BTreeSet<ObjectKey>,
+    /// What the hub would refuse of the files.
+    refused: Vec<Finding>,
 }
 
 /// What would happen to one cluster.
@@ -97,7 +104,11 @@ impl Overlay {
     ///
     /// # Errors
     /// When the hub fails.
-    pub async fn read(hub: Option<&Client>, manifests: &[Manifest]) -> Result<Self, PreviewError> {
+    pub async fn read(
+        hub: Option<&Client>,
+        manifests: &[Manifest],
+        scheme: &Scheme,
+    ) -> Result<Self, PreviewError> {
         let mut overlay = Self::default();
         if let Some(client) = hub {
             overlay.clusters = list(client).await?;
@@ -105,16 +116,22 @@ impl Overlay {
             overlay.accounts = list(client).await?;
         }
         for manifest in manifests {
+            let refused = &mut overlay.refused;
             match manifest.text("/kind") {
                 "ManagedCluster" => {
+                    refused.extend(refused_edit(&overlay.clusters, manifest, scheme));
                     if let Some(key) = lay(&mut overlay.clusters, manifest) {
                         overlay.declared.insert(key, manifest.clone());
                     }
                 }
                 "ClusterPolicy" => {
+                    refused.extend(refused_edit(&overlay.policies, manifest, scheme));
                     overlay.policies_declared |= lay(&mut overlay.policies, manifest).is_some();
                 }
-                "ProviderConfig" => drop(lay(&mut overlay.accounts, manifest)),
+                "ProviderConfig" => {
+                    refused.extend(refused_edit(&overlay.accounts, manifest, scheme));
+                    overlay.accounts_declared.extend(lay(&mut overlay.accounts, manifest));
+                }
                 _ => {}
             }
         }
@@ -141,15 +158,38 @@ fn key_of<K: Resource>(object: &K) -> ObjectKey {
     }
 }
 
+/// What the hub would refuse about an edit, such as another value of an immutable field.
+fn refused_edit<K>(
+    objects: &BTreeMap<ObjectKey, Arc<K>>,
+    manifest: &Manifest,
+    scheme: &Scheme,
+) -> Vec<Finding>
+where
+    K: Serialize,
+{
+    let key = key_in(manifest);
+    let found = objects.get(&key).and_then(|found| serde_json::to_value(found.as_ref()).ok());
+    let rt = scheme.types().find(|rt| rt.custom && rt.kind == manifest.text("/kind"));
+    let (Some(found), Some(rt)) = (found, rt) else { return Vec::new() };
+    let edited = merged(&found, &manifest.object);
+    let causes = validate::validate(rt, &edited, Some(&found)).causes;
+    let causes = causes.iter().filter(|cause| !cause.field.is_empty() && cause.field != "<nil>");
+    causes.map(|cause| manifest.finding(&cause.field, plain(&edited, cause))).collect()
+}
+
+fn key_in(manifest: &Manifest) -> ObjectKey {
+    ObjectKey {
+        namespace: manifest.text("/metadata/namespace").to_owned(),
+        name: manifest.text("/metadata/name").to_owned(),
+    }
+}
+
 /// Lays one manifest over the objects. Checked manifests always fit their type; what does not is left to the hub.
 fn lay<K>(objects: &mut BTreeMap<ObjectKey, Arc<K>>, manifest: &Manifest) -> Option<ObjectKey>
 where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
 {
-    let key = ObjectKey {
-        namespace: manifest.text("/metadata/namespace").to_owned(),
-        name: manifest.text("/metadata/name").to_owned(),
-    };
+    let key = key_in(manifest);
     let object = match objects.get(&key).and_then(|found| serde_json::to_value(found.as_ref()).ok())
     {
         Some(found) => {
@@ -176,7 +216,7 @@ where
 pub async fn foresee(fleet: &Fleet, overlay: &Overlay) -> Outcome {
     let preview =
         Preview::new(fleet, overlay.accounts.values().cloned(), overlay.policies.values().cloned());
-    let mut outcome = Outcome { entries: Vec::new(), findings: Vec::new() };
+    let mut outcome = Outcome { entries: Vec::new(), findings: overlay.refused.clone() };
     for (key, manifest) in &overlay.declared {
         let Some(cluster) = overlay.clusters.get(key) else { continue };
         match preview.problems(Arc::clone(cluster)).await {
@@ -194,7 +234,9 @@ pub async fn foresee(fleet: &Fleet, overlay: &Overlay) -> Outcome {
     }
     for (key, cluster) in &overlay.clusters {
         let mut lines = Vec::new();
-        let declared = overlay.declared.contains_key(key);
+        let account = ObjectKey::cluster_scoped(&cluster.spec.provider_config_ref.name);
+        let declared =
+            overlay.declared.contains_key(key) || overlay.accounts_declared.contains(&account);
         if declared {
             lines.extend(told(&preview.cluster(Arc::clone(cluster)).await));
         }

@@ -42,6 +42,10 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Tools> {
 /// that makes those into a package that a bare machine lacks.
 fn download(workspace: &Workspace, installed: &Path, wanted: &str) -> Result<()> {
     let incoming = workspace.path(&format!(".tools/incoming-{}", std::process::id()));
+    if incoming.exists() {
+        // Of an interrupted run whose process number came round again.
+        fs::remove_dir_all(&incoming).context("removing an interrupted download")?;
+    }
     process::run(
         workspace
             .command("python3")

@@ -47,13 +47,26 @@ pub(super) fn normalise(rt: &ResourceType, object: &mut Value) {
                 object["metadata"]["labels"][NAME_LABEL] = name;
             }
         }
-        "Secret" => fold_secret(object),
+        "Secret" => {
+            fold_secret(object);
+            unwrap_lines(object, "data");
+        }
+        "ConfigMap" => unwrap_lines(object, "binaryData"),
         "NetworkPolicy" => default_network_policy(object),
         _ => {}
     }
     for key in ["data", "binaryData"] {
         if object[key].as_object().is_some_and(Map::is_empty) {
             put(object, key, None);
+        }
+    }
+}
+
+/// Base64 may come wrapped in lines; it is stored without them, as upstream stores what it decoded.
+fn unwrap_lines(object: &mut Value, key: &str) {
+    for value in object.get_mut(key).and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Value::String(text) = value.1 {
+            text.retain(|c| !matches!(c, '\r' | '\n'));
         }
     }
 }

@@ -338,6 +338,12 @@ fn secrets_fold_plain_text_and_keep_their_type() {
     let options = Options::default();
     let garbage = json!({"metadata": {"name": "b"}, "data": {"k": "***"}});
     assert_eq!(refusal(created(&rt, garbage, &options)).0, 400);
+    let slip = json!({"metadata": {"name": "b"}, "data": {"k": "hunter2!"}});
+    let (code, text) = refusal(created(&rt, slip, &options));
+    assert_eq!(code, 400);
+    assert!(!text.contains("hunter2"), "a secret must not come back in an error: {text}");
+    let wrapped = json!({"metadata": {"name": "b"}, "data": {"k": "aGVs\nbG8=\n"}});
+    assert_eq!(stored(&rt, wrapped)["data"]["k"], "aGVsbG8=");
     let bare = json!({"metadata": {"name": "t"}, "type": "kubernetes.io/basic-auth"});
     let wanted = "Secret \"t\" is invalid: [data[username]: Required value, data[password]: \
                   Required value]";

@@ -35,6 +35,9 @@ fn field_schema<'a>(schema: &'a Value, name: &str) -> Option<&'a Value> {
     declared.or_else(|| schema.get("additionalProperties").filter(|other| other.is_object()))
 }
 
+/// Unknown fields beyond these are removed without a word.
+const MOST_UNKNOWN: usize = 100;
+
 struct Pruner<'a> {
     rules: &'a Rules,
     custom: bool,
@@ -102,7 +105,9 @@ impl Pruner<'_> {
                 _ if embedded && ["apiVersion", "kind", "metadata"].contains(&name.as_str()) => {}
                 _ => {
                     fields.remove(&name);
-                    self.unknown.push(at);
+                    if self.unknown.len() < MOST_UNKNOWN {
+                        self.unknown.push(at);
+                    }
                 }
             }
         }

@@ -180,8 +180,12 @@ fn load(database: &Database) -> Result<Loaded, StoreError> {
 }
 
 fn commit(database: &Database, batch: Vec<Change>) -> Result<(), StoreError> {
-    let not_stored = |error: redb::Error| StoreError::NotStored(error.to_string());
-    let transaction = stage(database, batch).map_err(not_stored)?;
+    let failed = |error: redb::Error| match error {
+        // redb refuses everything after an I/O error, so this process must not go on as if only this batch had failed.
+        redb::Error::Io(_) | redb::Error::PreviousIo => StoreError::Unknown(error.to_string()),
+        other => StoreError::NotStored(other.to_string()),
+    };
+    let transaction = stage(database, batch).map_err(failed)?;
     // From here on the disk may hold the batch whatever the answer says.
     transaction.commit().map_err(|error| StoreError::Unknown(error.to_string()))
 }

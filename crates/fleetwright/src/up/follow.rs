@@ -82,14 +82,14 @@ impl Follower {
             let standings = self.tell();
             let all =
                 |wanted: fn(State) -> bool| standings.iter().all(|standing| wanted(standing.state));
-            if all(|state| state == State::Ready) && self.holds().await {
+            if all(|state| state == State::Ready) && within(deadline, self.holds()).await {
                 return End::Ready;
             }
             let clusters = || standings.iter().filter(|standing| standing.kind != "policy");
             if self.once
                 && clusters().all(|one| one.state != State::Working)
                 && clusters().any(|one| one.state == State::Stuck)
-                && self.stuck().await
+                && within(deadline, self.stuck()).await
             {
                 return End::Stuck;
             }
@@ -247,5 +247,13 @@ impl Follower {
             "standings": self.told.values().collect::<Vec<_>>(),
         });
         output::line(&document.to_string());
+    }
+}
+
+/// A look that is not done by the deadline found nothing.
+async fn within(deadline: Option<Instant>, look: impl Future<Output = bool>) -> bool {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, look).await.unwrap_or(false),
+        None => look.await,
     }
 }

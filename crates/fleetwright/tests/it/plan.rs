@@ -34,6 +34,17 @@ fn against_a_running_hub_it_is_code_zero_once_all_is_there() {
     assert!(ran.stdout().ends_with(expected), "{}", ran.stdout());
     assert!(ran.stdout().contains("SIMULATED"), "{}", ran.stdout());
 
+    // What the hub would refuse is told before it is tried.
+    let moved = example_text("20-clusters.yaml").replace("eu-west-1", "eu-north-1");
+    let ran = user.run(&["plan", "--simulate", "-f", &user.file("m.yaml", &moved)]).expect(1);
+    let expected = "m.yaml:11  spec.eks.region  region is immutable";
+    assert!(ran.stderr().contains(expected), "{}", ran.stderr());
+
+    // An account concerns every cluster that uses it, though no cluster is in the files.
+    let closed = example_text("10-account.yaml").replace("[payments, retail]", "[payments]");
+    let ran = user.run(&["plan", "--simulate", "-f", &user.file("a.yaml", &closed)]).expect(1);
+    assert!(ran.stdout().contains("does not allow namespace \"retail\""), "{}", ran.stdout());
+
     // What was only planned did not happen.
     user.run(&["plan", "--simulate", "-f", &example()]).expect(0);
     assert_eq!(running.signal("TERM"), Some(0));
