@@ -83,7 +83,10 @@ async fn one(
     let found =
         serde_json::to_value(found).map_err(|error| manifest.finding("", error.to_string()))?;
     if found["metadata"]["deletionTimestamp"].is_string() {
-        let message = format!("{} is being deleted; apply again when it is gone", manifest.title());
+        let message = format!(
+            "{} is being deleted; start without -f until it is gone (or leave it out of the files), then apply it again",
+            manifest.title()
+        );
         return Err(manifest.finding("", message));
     }
     match patch(&found, &manifest.object) {
