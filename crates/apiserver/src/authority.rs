@@ -3,7 +3,6 @@
 //! Server certificates are not kept: each start issues a fresh one.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +14,8 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::file::replace_file;
 
 const COMMON_NAME: &str = "fleetwright-ca";
 const CA_DAYS: i64 = 3650;
@@ -221,26 +222,9 @@ fn malformed(path: &Path, detail: &dyn std::fmt::Display) -> AuthorityError {
     AuthorityError::Malformed { path: path.to_owned(), detail: detail.to_string() }
 }
 
-/// Writes a new file whole or not at all.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), AuthorityError> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    let write = || -> std::io::Result<()> {
-        // A leftover of a crash would keep its old mode.
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-        let mut file = options.open(&unfinished)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    write().map_err(|source| AuthorityError::File { path: path.to_owned(), source })
+    replace_file(path, text, mode)
+        .map_err(|source| AuthorityError::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

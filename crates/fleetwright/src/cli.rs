@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The end of every help text.
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed or invalid, 2 plan has changes, 3 not ready in time, 130 interrupted.
+Exit codes: 0 done, 1 failed or invalid, 2 plan has changes, 3 not ready in time, 130 interrupted,
+141 nobody reads the output any more.
 Logs go to stderr; FLEETWRIGHT_LOG filters them (for example debug), FLEETWRIGHT_LOG_FORMAT=json makes them JSON.";
 
 const EXAMPLES: &str = "\

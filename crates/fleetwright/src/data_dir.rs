@@ -1,12 +1,12 @@
 //! The folder in which a hub lives. Born for one world, it never serves the other.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use fleetwright_apiserver::replace_file;
 use fleetwright_clock::Ids;
 use serde_json::json;
 
@@ -153,20 +153,6 @@ fn read(file: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// Whole or not at all, also over a crash.
 fn write(file: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    let unfinished = file.with_extension("new");
-    let written = (|| {
-        // A leftover of a crash keeps its old mode if it is opened again.
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut made =
-            fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished)?;
-        made.write_all(text.as_bytes())?;
-        made.sync_all()?;
-        fs::rename(&unfinished, file)
-    })();
-    written.with_context(|| format!("cannot write {}", file.display()))
+    replace_file(file, text, mode).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -15,16 +15,26 @@ pub(crate) enum Exit {
     NotReady,
     /// Somebody asked it to stop before it was done.
     Interrupted,
+    /// Whoever read its output went away: what a shell makes of SIGPIPE.
+    ReaderGone,
+}
+
+impl Exit {
+    /// The code that the shell sees.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Changes => 2,
+            Self::NotReady => 3,
+            Self::Interrupted => 130,
+            Self::ReaderGone => 141,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Changes => 2,
-            Exit::NotReady => 3,
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
     }
 }

@@ -58,21 +58,9 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         let shutdown = Shutdown::on_signals()?;
         match &cli.command {
             Command::Up(asked) => up::up(asked, &shutdown).await,
-            Command::Plan(asked) => {
-                let stopped = shutdown.requested();
-                tokio::select! {
-                    biased;
-                    exit = plan::plan(asked) => exit,
-                    () = stopped => Ok(Exit::Interrupted),
-                }
-            }
+            Command::Plan(asked) => or_interrupted(&shutdown, plan::plan(asked)).await,
             Command::Token(asked) => {
-                let stopped = shutdown.requested();
-                tokio::select! {
-                    biased;
-                    exit = token::token(asked, cli.simulated) => exit,
-                    () = stopped => Ok(Exit::Interrupted),
-                }
+                or_interrupted(&shutdown, token::token(asked, cli.simulated)).await
             }
         }
     });
@@ -81,4 +69,16 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         tracing::warn!(%error, "ending without the last traces");
     }
     exit
+}
+
+/// A verb that ends at the first signal.
+async fn or_interrupted(
+    shutdown: &Shutdown,
+    verb: impl Future<Output = anyhow::Result<Exit>>,
+) -> anyhow::Result<Exit> {
+    tokio::select! {
+        biased;
+        exit = verb => exit,
+        () = shutdown.requested() => Ok(Exit::Interrupted),
+    }
 }

@@ -5,12 +5,16 @@ use std::io::{ErrorKind, Write as _};
 use fleetwright_verbs::manifest::Finding;
 use fleetwright_verbs::table::align;
 
-/// One line of the result. A reader that went away (`fleetwright up | head`) ends the program quietly, with the code that a
-/// shell gives for SIGPIPE: what the reader missed may have been a failure.
+use crate::exit::Exit;
+
+/// One line of the result. A reader that went away (`fleetwright up | head`) ends the program quietly, but not
+/// as a success: what the reader missed may have been a failure.
 pub(crate) fn line(text: &str) {
     match writeln!(std::io::stdout().lock(), "{text}") {
         Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(128 + 13),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            std::process::exit(Exit::ReaderGone.code().into())
+        }
         Err(error) => tracing::error!(%error, "cannot write to stdout"),
     }
 }

@@ -14,7 +14,8 @@ use crate::{Conditions, Failure};
 
 /// A kind's part of a reconcile: read, validate, observe, plan, act, status.
 ///
-/// `validate`, `plan` and `status` are pure. `read` and `observe` never write to hub, cloud or member; `act` does nothing but the one step.
+/// `validate`, `plan` and `status` are pure. `read` and `observe` never write to hub, cloud or member; `act` does nothing
+/// but the one step.
 #[async_trait]
 pub trait Controller: Send + Sync + 'static {
     /// The object whose status is written.

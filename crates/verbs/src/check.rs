@@ -56,13 +56,21 @@ fn one(manifest: &Manifest, scheme: &Scheme) -> Vec<Finding> {
         findings.push(manifest.finding(&path, unknown_field(rt, scheme, &path)));
     }
     if rt.custom {
-        let causes = validate::validate(rt, &object, None).causes;
-        let causes =
-            causes.iter().filter(|cause| !cause.field.is_empty() && cause.field != "<nil>");
-        findings.extend(causes.map(|cause| manifest.finding(&cause.field, plain(&object, cause))));
+        findings.extend(refusals(rt, (&object, None), manifest));
     }
     findings.sort();
     findings
+}
+
+/// What the hub would refuse about an object of ours, new or in place of `old`, as findings in the manifest it came from.
+pub(crate) fn refusals(
+    rt: &ResourceType,
+    (object, old): (&Value, Option<&Value>),
+    manifest: &Manifest,
+) -> Vec<Finding> {
+    let causes = validate::validate(rt, object, old).causes;
+    let causes = causes.iter().filter(|cause| !cause.field.is_empty() && cause.field != "<nil>");
+    causes.map(|cause| manifest.finding(&cause.field, plain(object, cause))).collect()
 }
 
 fn unknown_kind(manifest: &Manifest, scheme: &Scheme) -> Finding {
@@ -117,7 +125,7 @@ fn target_of(schema: &Value) -> Option<&str> {
 }
 
 /// The server's text without what the reader sees anyway: the field, and the value where it stands in the file.
-pub(crate) fn plain(object: &Value, cause: &Cause) -> String {
+fn plain(object: &Value, cause: &Cause) -> String {
     let message = cause.message.as_str();
     if cause.reason == CauseReason::TypeInvalid
         && let Some((wanted, found)) = message

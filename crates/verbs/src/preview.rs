@@ -5,8 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use fleetwright_api_types::{ClusterPolicy, ManagedCluster, ProviderConfig};
-use fleetwright_apiserver_core::scheme::Scheme;
-use fleetwright_apiserver_core::validate;
+use fleetwright_apiserver_core::scheme::{ResourceType, Scheme};
 use fleetwright_controllers::Fleet;
 use fleetwright_controllers::preview::{Foreseen, Preview};
 use fleetwright_names::ObjectKey;
@@ -18,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::apply::merged;
-use crate::check::plain;
+use crate::check::refusals;
 use crate::manifest::{Finding, Manifest};
 use crate::table;
 
@@ -115,22 +114,23 @@ impl Overlay {
             overlay.policies = list(client).await?;
             overlay.accounts = list(client).await?;
         }
+        let refused = &mut overlay.refused;
         for manifest in manifests {
-            let refused = &mut overlay.refused;
-            match manifest.text("/kind") {
-                "ManagedCluster" => {
-                    refused.extend(refused_edit(&overlay.clusters, manifest, scheme));
-                    if let Some(key) = lay(&mut overlay.clusters, manifest) {
+            let kind = manifest.text("/kind");
+            let rt = scheme.types().find(|rt| rt.custom && rt.kind == kind);
+            match (kind, rt) {
+                ("ManagedCluster", Some(rt)) => {
+                    if let Some(key) = lay(&mut overlay.clusters, rt, manifest, refused) {
                         overlay.declared.insert(key, manifest.clone());
                     }
                 }
-                "ClusterPolicy" => {
-                    refused.extend(refused_edit(&overlay.policies, manifest, scheme));
-                    overlay.policies_declared |= lay(&mut overlay.policies, manifest).is_some();
+                ("ClusterPolicy", Some(rt)) => {
+                    overlay.policies_declared |=
+                        lay(&mut overlay.policies, rt, manifest, refused).is_some();
                 }
-                "ProviderConfig" => {
-                    refused.extend(refused_edit(&overlay.accounts, manifest, scheme));
-                    overlay.accounts_declared.extend(lay(&mut overlay.accounts, manifest));
+                ("ProviderConfig", Some(rt)) => {
+                    let laid = lay(&mut overlay.accounts, rt, manifest, refused);
+                    overlay.accounts_declared.extend(laid);
                 }
                 _ => {}
             }
@@ -158,42 +158,26 @@ fn key_of<K: Resource>(object: &K) -> ObjectKey {
     }
 }
 
-/// What the hub would refuse about an edit, such as another value of an immutable field.
-fn refused_edit<K>(
-    objects: &BTreeMap<ObjectKey, Arc<K>>,
+/// Lays one manifest over the objects. Checked manifests always fit their type; what does not is left to the hub. What the
+/// hub would refuse of an edit, such as another value of an immutable field, is added to `refused`.
+fn lay<K>(
+    objects: &mut BTreeMap<ObjectKey, Arc<K>>,
+    rt: &ResourceType,
     manifest: &Manifest,
-    scheme: &Scheme,
-) -> Vec<Finding>
-where
-    K: Serialize,
-{
-    let key = key_in(manifest);
-    let found = objects.get(&key).and_then(|found| serde_json::to_value(found.as_ref()).ok());
-    let rt = scheme.types().find(|rt| rt.custom && rt.kind == manifest.text("/kind"));
-    let (Some(found), Some(rt)) = (found, rt) else { return Vec::new() };
-    let edited = merged(&found, &manifest.object);
-    let causes = validate::validate(rt, &edited, Some(&found)).causes;
-    let causes = causes.iter().filter(|cause| !cause.field.is_empty() && cause.field != "<nil>");
-    causes.map(|cause| manifest.finding(&cause.field, plain(&edited, cause))).collect()
-}
-
-fn key_in(manifest: &Manifest) -> ObjectKey {
-    ObjectKey {
-        namespace: manifest.text("/metadata/namespace").to_owned(),
-        name: manifest.text("/metadata/name").to_owned(),
-    }
-}
-
-/// Lays one manifest over the objects. Checked manifests always fit their type; what does not is left to the hub.
-fn lay<K>(objects: &mut BTreeMap<ObjectKey, Arc<K>>, manifest: &Manifest) -> Option<ObjectKey>
+    refused: &mut Vec<Finding>,
+) -> Option<ObjectKey>
 where
     K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
 {
-    let key = key_in(manifest);
+    let key = ObjectKey {
+        namespace: manifest.text("/metadata/namespace").to_owned(),
+        name: manifest.text("/metadata/name").to_owned(),
+    };
     let object = match objects.get(&key).and_then(|found| serde_json::to_value(found.as_ref()).ok())
     {
         Some(found) => {
             let mut object = merged(&found, &manifest.object);
+            refused.extend(refusals(rt, (&object, Some(&found)), manifest));
             if object["spec"] != found["spec"] {
                 let generation = found["metadata"]["generation"].as_i64().unwrap_or_default() + 1;
                 object["metadata"]["generation"] = generation.into();
