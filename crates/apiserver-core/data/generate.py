@@ -20,9 +20,15 @@ import zipfile
 RELEASE = "1.36.0"
 CORE = "io.k8s.api.core.v1."
 ROOTS = [CORE + kind for kind in
-         ("ConfigMap", "Event", "Namespace", "Node", "Pod", "Secret", "ServiceAccount")] + [
+         ("ConfigMap", "Event", "Namespace", "Node", "PersistentVolume", "PersistentVolumeClaim",
+          "Pod", "Secret", "Service", "ServiceAccount")] + [
+    "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+    "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+    "io.k8s.api.apps.v1.StatefulSet",
     "io.k8s.api.coordination.v1.Lease",
+    "io.k8s.api.networking.v1.Ingress",
     "io.k8s.api.networking.v1.NetworkPolicy",
+    "io.k8s.api.policy.v1.PodDisruptionBudget",
     "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
     "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta",
     "io.k8s.apimachinery.pkg.apis.meta.v1.Status",

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scheme::{ResourceType, Scheme};
+use crate::scheme::{EVICTION_SUBRESOURCE, ResourceType, Scheme};
 
 /// `/api`: the versions of the core group.
 #[must_use]
@@ -58,8 +58,14 @@ pub fn resources(scheme: &Scheme, group: &str, version: &str) -> Option<Value> {
         add_lists(&mut main, rt);
         resources.push(main);
         for (name, verbs) in rt.subresources() {
-            resources.push(json!({"name": format!("{}/{name}", rt.plural), "singularName": "",
-                "namespaced": rt.namespaced, "kind": rt.kind, "verbs": verbs}));
+            let mut sub = json!({"name": format!("{}/{name}", rt.plural), "singularName": "",
+                "namespaced": rt.namespaced, "kind": rt.kind, "verbs": verbs});
+            if *name == EVICTION_SUBRESOURCE {
+                sub["group"] = json!("policy");
+                sub["version"] = json!("v1");
+                sub["kind"] = json!("Eviction");
+            }
+            resources.push(sub);
         }
     }
     let group_version =
@@ -120,7 +126,11 @@ fn aggregated_resource(rt: &ResourceType) -> Value {
     let mut out = json!({"resource": rt.plural, "responseKind": response, "scope": scope,
         "singularResource": rt.singular, "verbs": rt.verbs()});
     add_lists(&mut out, rt);
-    let sub = |(name, verbs): &(&str, &[&str])| json!({"subresource": name, "responseKind": response, "verbs": verbs});
+    let eviction = json!({"group": "policy", "version": "v1", "kind": "Eviction"});
+    let sub = |(name, verbs): &(&str, &[&str])| {
+        let kind = if *name == EVICTION_SUBRESOURCE { &eviction } else { &response };
+        json!({"subresource": name, "responseKind": kind, "verbs": verbs})
+    };
     let subresources: Vec<Value> = rt.subresources().iter().map(sub).collect();
     if !subresources.is_empty() {
         out["subresources"] = json!(subresources);
@@ -151,7 +161,7 @@ pub fn root_paths(scheme: &Scheme) -> Value {
         paths.extend(versions.iter().map(|version| format!("{base}/{version}")));
         paths.push(base);
     }
-    let others = ["/healthz", "/livez", "/openapi/v3", "/readyz", "/version"];
+    let others = ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
     paths.extend(others.map(str::to_owned));
     paths.sort();
     paths.dedup();
@@ -180,10 +190,17 @@ mod tests {
             "namespaces/status",
             "nodes",
             "nodes/status",
+            "persistentvolumeclaims",
+            "persistentvolumeclaims/status",
+            "persistentvolumes",
+            "persistentvolumes/status",
             "pods",
+            "pods/eviction",
             "pods/status",
             "secrets",
             "serviceaccounts",
+            "services",
+            "services/status",
         ];
         assert_eq!(names, wanted);
         assert_eq!(
@@ -202,7 +219,20 @@ mod tests {
             "versions": [version], "preferredVersion": version});
         assert_eq!(group(&scheme, "coordination.k8s.io"), Some(wanted));
         assert_eq!(group(&scheme, "nosuch.example.com"), None);
-        assert_eq!(groups(&scheme)["groups"].as_array().map(Vec::len), Some(2));
+        let names: Vec<Value> = groups(&scheme)["groups"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|group| group["name"].clone())
+            .collect();
+        let wanted = [
+            "admissionregistration.k8s.io",
+            "apps",
+            "coordination.k8s.io",
+            "networking.k8s.io",
+            "policy",
+        ];
+        assert_eq!(names, wanted);
         assert_eq!(resources(&scheme, "coordination.k8s.io", "v9"), None);
     }
 
@@ -213,9 +243,24 @@ mod tests {
             "responseKind": {"group": "", "version": "", "kind": "Lease"}, "scope": "Namespaced",
             "singularResource": "lease", "verbs": ["create", "delete", "deletecollection", "get",
             "list", "patch", "update", "watch"]}]}]});
-        assert_eq!(aggregated_groups(&Scheme::builtin())["items"][0], wanted);
+        assert_eq!(aggregated_groups(&Scheme::builtin())["items"][2], wanted);
         let core = aggregated_core(&Scheme::builtin());
         assert_eq!(core["items"][0]["metadata"], json!({}));
+    }
+
+    #[test]
+    fn the_eviction_of_a_pod_has_a_kind_of_its_own() {
+        let core = resources(&Scheme::builtin(), "", "v1").unwrap_or_default();
+        let listed = core["resources"].as_array().into_iter().flatten();
+        let found: Vec<&Value> = listed.filter(|r| r["name"] == "pods/eviction").collect();
+        let wanted = json!({"name": "pods/eviction", "singularName": "", "namespaced": true,
+            "group": "policy", "version": "v1", "kind": "Eviction", "verbs": ["create"]});
+        assert_eq!(found, [&wanted]);
+        let all = aggregated_core(&Scheme::builtin());
+        let resources = all["items"][0]["versions"][0]["resources"].as_array();
+        let pods = resources.into_iter().flatten().find(|r| r["resource"] == "pods");
+        let kind = json!({"group": "policy", "version": "v1", "kind": "Eviction"});
+        assert_eq!(pods.map(|pods| pods["subresources"][0]["responseKind"].clone()), Some(kind));
     }
 
     #[test]

@@ -13,10 +13,13 @@
 //!
 //! Left out on purpose: server-side apply and managedFields, strategic merge patch, protobuf
 //! bodies, admission webhooks, ratcheting of invalid old values, conversion between versions.
+//! [`admission`] evaluates a named subset of ValidatingAdmissionPolicies and refuses the rest.
 
+pub mod admission;
 pub mod crud;
 pub mod discovery;
 pub mod document;
+pub mod eviction;
 pub mod jsonpath;
 pub mod names;
 pub mod negotiate;

@@ -88,6 +88,8 @@ pub enum Route {
     Resource(RequestInfo),
     /// One of the discovery documents.
     Discovery(Discovery),
+    /// `/openapi/v2`.
+    OpenApiV2,
     /// `/openapi/v3`.
     OpenApiIndex,
     /// `/openapi/v3/apis/GROUP/VERSION`.
@@ -144,6 +146,7 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, ApiError> {
         ["healthz", ..] => Route::Health("healthz"),
         ["livez", ..] => Route::Health("livez"),
         ["readyz", ..] => Route::Health("readyz"),
+        ["openapi", "v2"] => Route::OpenApiV2,
         ["openapi", "v3"] => Route::OpenApiIndex,
         ["openapi", "v3", "api", version] => {
             Route::OpenApi { group: String::new(), version: owned(version) }

@@ -19,6 +19,10 @@ const READ_WRITE: &[&str] =
 const WITHOUT_DELETECOLLECTION: &[&str] =
     &["create", "delete", "get", "list", "patch", "update", "watch"];
 
+/// The subresource of pods that deletes them unless a PodDisruptionBudget forbids it. It takes a
+/// kind of its own, `policy/v1` Eviction.
+pub const EVICTION_SUBRESOURCE: &str = "eviction";
+
 /// One kind in one version.
 #[derive(Debug)]
 pub struct ResourceType {
@@ -188,10 +192,15 @@ impl ResourceType {
     pub fn subresources(&self) -> &'static [(&'static str, &'static [&'static str])] {
         const STATUS: (&str, &[&str]) = ("status", &["get", "patch", "update"]);
         const FINALIZE: (&str, &[&str]) = ("finalize", &["update"]);
-        match (self.is("", "namespaces"), self.has_status) {
-            (true, _) => &[FINALIZE, STATUS],
-            (false, true) => &[STATUS],
-            (false, false) => &[],
+        const EVICTION: (&str, &[&str]) = (EVICTION_SUBRESOURCE, &["create"]);
+        if self.is("", "namespaces") {
+            &[FINALIZE, STATUS]
+        } else if self.is("", "pods") {
+            &[EVICTION, STATUS]
+        } else if self.has_status {
+            &[STATUS]
+        } else {
+            &[]
         }
     }
 
@@ -251,8 +260,9 @@ pub struct Scheme {
 }
 
 impl Scheme {
-    /// The built-in kinds: core/v1 ConfigMaps, Events, Namespaces, Nodes, Pods, Secrets and
-    /// ServiceAccounts, `coordination.k8s.io/v1` Leases, `networking.k8s.io/v1` NetworkPolicies.
+    /// The built-in kinds: those of core/v1, apps/v1, networking, coordination, policy and
+    /// admission registration that Fleetwright reads or writes, on the hub or on a member. Only
+    /// ValidatingAdmissionPolicies act; nothing runs a StatefulSet or fills a PersistentVolume.
     #[must_use]
     pub fn builtin() -> Self {
         static BUILTIN: OnceLock<Scheme> = OnceLock::new();
@@ -404,11 +414,19 @@ mod tests {
             "events",
             "namespaces",
             "nodes",
+            "persistentvolumeclaims",
+            "persistentvolumes",
             "pods",
             "secrets",
             "serviceaccounts",
+            "services",
+            "validatingadmissionpolicies.admissionregistration.k8s.io",
+            "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+            "statefulsets.apps",
             "leases.coordination.k8s.io",
+            "ingresses.networking.k8s.io",
             "networkpolicies.networking.k8s.io",
+            "poddisruptionbudgets.policy",
         ];
         assert_eq!(names, wanted);
         for rt in scheme.types() {

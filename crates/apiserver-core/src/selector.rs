@@ -55,6 +55,41 @@ impl LabelSelector {
         Ok(Self { requirements })
     }
 
+    /// Reads a `LabelSelector` object: `matchLabels` and `matchExpressions`. Absent or empty
+    /// selects everything.
+    ///
+    /// # Errors
+    /// 400 for an unknown operator or values that do not fit it.
+    pub fn from_object(selector: &Value) -> Result<Self, ApiError> {
+        let labels = selector["matchLabels"].as_object().into_iter().flatten();
+        let equal = labels.map(|(key, value)| Requirement {
+            key: key.clone(),
+            test: Test::In(value.as_str().map(str::to_owned).into_iter().collect()),
+        });
+        let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+        let mut requirements: Vec<Requirement> = equal.collect();
+        for expression in expressions {
+            let values = expression["values"].as_array().into_iter().flatten();
+            let values: Vec<String> =
+                values.filter_map(|value| value.as_str().map(str::to_owned)).collect();
+            let test = match (expression["operator"].as_str().unwrap_or_default(), values) {
+                ("In", values) if !values.is_empty() => Test::In(values),
+                ("NotIn", values) if !values.is_empty() => Test::NotIn(values),
+                ("Exists", values) if values.is_empty() => Test::Exists,
+                ("DoesNotExist", values) if values.is_empty() => Test::Absent,
+                (operator, _) => {
+                    return Err(ApiError::bad_request(format!(
+                        "{operator:?} is not a valid label selector operator, or its values do \
+                         not fit it"
+                    )));
+                }
+            };
+            let key = expression["key"].as_str().unwrap_or_default().to_owned();
+            requirements.push(Requirement { key, test });
+        }
+        Ok(Self { requirements })
+    }
+
     /// Whether the object's labels satisfy all requirements.
     #[must_use]
     pub fn matches(&self, object: &Value) -> bool {
@@ -381,5 +416,19 @@ mod tests {
             parsed.name().map(str::to_owned)
         });
         assert_eq!(name, Some(Some("a,b=c".to_owned())));
+    }
+
+    #[test]
+    fn a_selector_object_reads_like_its_text() {
+        let selector = json!({"matchLabels": {"app": "db"}, "matchExpressions": [
+            {"key": "tier", "operator": "NotIn", "values": ["test"]},
+            {"key": "legacy", "operator": "DoesNotExist"}]});
+        let read = LabelSelector::from_object(&selector).map_err(|error| error.to_string());
+        let wanted = LabelSelector::parse("app in (db),tier notin (test),!legacy");
+        assert_eq!(read, wanted.map_err(|error| error.to_string()));
+        let odd = json!({"matchExpressions": [{"key": "a", "operator": "Near"}]});
+        assert_eq!(LabelSelector::from_object(&odd).map_err(|error| error.code()), Err(400));
+        let all = LabelSelector::from_object(&Value::Null).map(|selector| selector.is_empty());
+        assert_eq!(all.map_err(|error| error.code()), Ok(true));
     }
 }

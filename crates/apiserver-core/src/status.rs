@@ -31,6 +31,10 @@ pub enum CauseReason {
     ResourceVersionTooLarge,
     /// A write into a namespace that is going away.
     NamespaceTerminating,
+    /// A PodDisruptionBudget forbids an eviction.
+    DisruptionBudget,
+    /// A policy refused the request; upstream names no reason there.
+    Unnamed,
 }
 
 impl CauseReason {
@@ -48,6 +52,8 @@ impl CauseReason {
             Self::TooMany => "FieldValueTooMany",
             Self::ResourceVersionTooLarge => "ResourceVersionTooLarge",
             Self::NamespaceTerminating => "NamespaceTerminating",
+            Self::DisruptionBudget => "DisruptionBudget",
+            Self::Unnamed => "",
         }
     }
 }
@@ -131,7 +137,10 @@ impl Cause {
     }
 
     fn body(&self) -> Value {
-        let mut out = json!({"reason": self.reason.as_str(), "message": self.message});
+        let mut out = json!({"message": self.message});
+        if self.reason != CauseReason::Unnamed {
+            out["reason"] = json!(self.reason.as_str());
+        }
         if !self.field.is_empty() {
             out["field"] = json!(self.field);
         }
@@ -434,6 +443,38 @@ impl ApiError {
         })
     }
 
+    /// 429: a PodDisruptionBudget forbids the eviction now. `message` is its cause.
+    #[must_use]
+    pub fn disruption_budget(message: impl Into<String>, retry_after_seconds: Option<u64>) -> Self {
+        let text = "Cannot evict pod as it would violate the pod's disruption budget.";
+        let cause = Cause::new(CauseReason::DisruptionBudget, "", message.into());
+        Self::new(429, "TooManyRequests", text).details(Details {
+            causes: vec![cause],
+            retry_after_seconds,
+            ..Details::default()
+        })
+    }
+
+    /// 401, 403, 413 or 422, as the `reason` of a ValidatingAdmissionPolicy says; anything but
+    /// these four is 422. `message` names the policy.
+    #[must_use]
+    pub fn denied(rt: &ResourceType, name: &str, reason: &str, message: String) -> Self {
+        let (code, reason) = match reason {
+            "Unauthorized" => (401, "Unauthorized"),
+            "Forbidden" => (403, "Forbidden"),
+            "RequestEntityTooLarge" => (413, "RequestEntityTooLarge"),
+            _ => (422, "Invalid"),
+        };
+        let what = rt.group_resource();
+        let mut error =
+            Self::new(code, reason, format!("{what} \"{name}\" is forbidden: {message}"))
+                .about(rt, name);
+        if let Some(details) = &mut error.0.details {
+            details.causes.push(Cause::new(CauseReason::Unnamed, "", message));
+        }
+        error
+    }
+
     /// 503: the server cannot serve now.
     #[must_use]
     pub fn unavailable(message: impl Into<String>) -> Self {
@@ -528,68 +569,4 @@ pub fn success(rt: &ResourceType, name: &str, uid: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{kind, ship};
-
-    #[test]
-    fn statuses_look_as_recorded() {
-        for (error, wanted) in [
-            (
-                ApiError::not_found(&kind("", "secrets"), "nope"),
-                json!({"kind": "Status",
-                "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                "message": "secrets \"nope\" not found", "reason": "NotFound",
-                "details": {"name": "nope", "kind": "secrets"}, "code": 404}),
-            ),
-            (
-                ApiError::already_exists(&ship(), "a"),
-                json!({"kind": "Status", "apiVersion": "v1",
-                "metadata": {}, "status": "Failure",
-                "message": "ships.sea.example.com \"a\" already exists", "reason": "AlreadyExists",
-                "details": {"name": "a", "group": "sea.example.com", "kind": "ships"}, "code": 409}),
-            ),
-            (
-                ApiError::timeout_too_large_rv(7, 999),
-                json!({"kind": "Status", "apiVersion": "v1",
-                "metadata": {}, "status": "Failure", "reason": "Timeout", "code": 504,
-                "message": "Timeout: Too large resource version: 999, current: 7",
-                "details": {"retryAfterSeconds": 1, "causes": [{"reason": "ResourceVersionTooLarge",
-                "message": "Too large resource version"}]}}),
-            ),
-            (
-                ApiError::plain_500("no reason"),
-                json!({"kind": "Status", "apiVersion": "v1",
-                "metadata": {}, "status": "Failure", "message": "no reason", "code": 500}),
-            ),
-            (
-                ApiError::method_not_allowed(),
-                json!({"kind": "Status", "apiVersion": "v1",
-                "metadata": {}, "status": "Failure", "reason": "MethodNotAllowed", "details": {},
-                "message": "the server does not allow this method on the requested resource",
-                "code": 405}),
-            ),
-        ] {
-            assert_eq!(error.body(), wanted);
-        }
-        let token = ApiError::gone_continue("abc").body();
-        assert_eq!(
-            (&token["metadata"], &token["code"]),
-            (&json!({"continue": "abc"}), &json!(410))
-        );
-    }
-
-    #[test]
-    fn several_causes_are_listed_in_brackets() {
-        let causes =
-            vec![Cause::required("spec.a", ""), Cause::invalid("spec.b", &json!(0), "low")];
-        let error = ApiError::invalid(&ship(), "x", causes);
-        let wanted = "Ship.sea.example.com \"x\" is invalid: [spec.a: Required value, spec.b: Invalid \
-                      value: 0: low]";
-        assert_eq!(error.to_string(), wanted);
-        assert_eq!(
-            error.body()["details"]["causes"][0],
-            json!({"reason": "FieldValueRequired", "message": "Required value", "field": "spec.a"})
-        );
-    }
-}
+mod tests;

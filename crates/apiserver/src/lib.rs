@@ -11,10 +11,11 @@
 //!   current-thread runtime with paused time.
 //!
 //! Deliberately not here: what the API means (that is `fleetwright-apiserver-core`), roles,
-//! admission webhooks, controllers other than the removal of namespaces, high availability.
+//! admission webhooks, controllers (as for disruption budgets) other than the removal of namespaces, high availability.
 //!
 //! Start reading at [`ApiServer`], then `writer.rs` for writes and `watch.rs` for reads.
 
+mod admission;
 mod auth;
 mod authority;
 mod body;

@@ -12,9 +12,12 @@ use fleetwright_apiserver_core::scheme::ResourceType;
 use fleetwright_apiserver_core::status::{self, ApiError};
 use serde_json::Value;
 
+use crate::admission::Asked;
 use crate::cluster::LogicalCluster;
 use crate::tables::{Object, Place};
 use crate::writer::{Expect, Write, WriteError};
+
+mod evict;
 
 /// How often a change that was overtaken starts over, as upstream does for patches.
 const ATTEMPTS: usize = 5;
@@ -71,6 +74,7 @@ impl LogicalCluster {
             let admitted = crud::create(&context, body.clone(), birth)?;
             let name = admitted.object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let target = Target { rt, namespace, name: &name };
+            self.admit(target, Asked::create(&admitted.object, options))?;
             match self.store(target, Expect::Absent, Some(admitted.object), options).await {
                 Ok(value) => {
                     return Ok(Written { value, warnings: admitted.warnings });
@@ -84,10 +88,11 @@ impl LogicalCluster {
         Err(ApiError::unavailable(message))
     }
 
-    /// Replaces or patches: `change` gets the stored object and says what becomes of it.
+    /// Replaces or patches a part: `change` gets the stored object and says what becomes of it.
     pub(crate) async fn change(
         &self,
         target: Target<'_>,
+        part: Part,
         options: &Options,
         change: impl Fn(&Context<'_>, &Value) -> Result<Admitted, ApiError>,
     ) -> Result<Written, ApiError> {
@@ -96,6 +101,7 @@ impl LogicalCluster {
             let old = self.stored(target)?;
             let context = self.context(rt, namespace, options);
             let Admitted { object, effect, warnings } = change(&context, &old.value)?;
+            self.admit(target, Asked::update(part, &object, &old.value, options))?;
             let expect = Expect::Revision(old.revision);
             let written = match effect {
                 Effect::Unchanged => {
@@ -139,6 +145,7 @@ impl LogicalCluster {
             }
             let deletion =
                 crud::delete(&self.context(rt, namespace, options), &old.value, &delete_options)?;
+            self.admit(target, Asked::delete(&old.value, &dry))?;
             let expect = Expect::Revision(old.revision);
             let removed = match deletion {
                 Deletion::Unchanged => return Ok(Arc::clone(&old.value)),
@@ -180,7 +187,7 @@ impl LogicalCluster {
         let mut written = match created {
             Some(written) => written,
             None => {
-                self.change(target, &options, |context, old| {
+                self.change(target, Part::Main, &options, |context, old| {
                     crud::update(context, &name, Part::Main, old, with_revision_of(main(), old))
                 })
                 .await?
@@ -188,7 +195,7 @@ impl LogicalCluster {
         };
         if rt.has_status && object.get("status").is_some_and(|status| !status.is_null()) {
             written = self
-                .change(target, &options, |context, old| {
+                .change(target, Part::Status, &options, |context, old| {
                     crud::update(context, &name, Part::Status, old, with_revision_of(main(), old))
                 })
                 .await?;

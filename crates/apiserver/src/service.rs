@@ -12,7 +12,7 @@ use fleetwright_apiserver_core::discovery;
 use fleetwright_apiserver_core::negotiate::{
     AGGREGATED_DISCOVERY_TYPE, wants_aggregated_discovery,
 };
-use fleetwright_apiserver_core::openapi::OpenApi;
+use fleetwright_apiserver_core::openapi::{OpenApi, V2_PROTOBUF, V2_PROTOBUF_TYPE, v2_json};
 use fleetwright_apiserver_core::request::{Discovery, Route, route};
 use fleetwright_apiserver_core::status::ApiError;
 use futures::FutureExt;
@@ -95,6 +95,11 @@ impl ApiService {
                 self.cluster.serve_resource(parts, &info, &bytes).await
             }
             Route::Discovery(what) => self.discover(&what, parts, accept),
+            Route::OpenApiV2 if accept.is_some_and(|wanted| wanted.contains("protobuf")) => {
+                let kind = HeaderValue::from_static(V2_PROTOBUF_TYPE);
+                Ok(answer(StatusCode::OK, kind, V2_PROTOBUF))
+            }
+            Route::OpenApiV2 => Ok(cached(parts, v2_json().to_string(), JSON)),
             Route::OpenApiIndex => Ok(cached(parts, self.openapi().index().to_string(), JSON)),
             Route::OpenApi { group, version } => Ok(self.openapi_document(parts, &group, &version)),
             Route::Version => Ok(json(&discovery::version(&self.cluster.attached.version))),

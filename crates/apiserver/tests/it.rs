@@ -6,12 +6,16 @@
 mod crash;
 #[path = "it/determinism.rs"]
 mod determinism;
+#[path = "it/eviction.rs"]
+mod eviction;
 #[path = "it/kube_rs.rs"]
 mod kube_rs;
 #[path = "it/kubectl.rs"]
 mod kubectl;
 #[path = "it/namespaces.rs"]
 mod namespaces;
+#[path = "it/policies.rs"]
+mod policies;
 #[path = "it/raw.rs"]
 mod raw;
 #[path = "it/redb.rs"]

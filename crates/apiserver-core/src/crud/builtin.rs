@@ -6,8 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::put;
+use crate::admission;
 use crate::names;
 use crate::scheme::ResourceType;
+use crate::selector::LabelSelector;
 use crate::status::Cause;
 
 /// ConfigMaps and Secrets: all values together.
@@ -26,7 +28,17 @@ pub(super) fn prepare_create(rt: &ResourceType, object: &mut Value) {
             object["spec"] = json!({"finalizers": finalizers});
             object["status"] = json!({"phase": "Active"});
         }
-        (false, "Pod") => object["status"] = json!({"phase": "Pending"}),
+        (false, "Pod" | "PersistentVolume" | "PersistentVolumeClaim") => {
+            object["status"] = json!({"phase": "Pending"});
+        }
+        (false, "Service" | "Ingress") => object["status"] = json!({"loadBalancer": {}}),
+        (false, "StatefulSet") => object["status"] = json!({"replicas": 0}),
+        (false, "PodDisruptionBudget") => {
+            // No `observedGeneration`: until a controller has looked, nothing may be evicted.
+            object["status"] = json!({"currentHealthy": 0, "desiredHealthy": 0,
+                "disruptionsAllowed": 0, "expectedPods": 0});
+        }
+        (false, "ValidatingAdmissionPolicy") => object["status"] = json!({}),
         _ => {}
     }
 }
@@ -53,6 +65,9 @@ pub(super) fn normalise(rt: &ResourceType, object: &mut Value) {
         }
         "ConfigMap" => unwrap_lines(object, "binaryData"),
         "NetworkPolicy" => default_network_policy(object),
+        "Service" => default_service(object),
+        "ValidatingAdmissionPolicy" => admission::default_policy(object),
+        "ValidatingAdmissionPolicyBinding" => admission::default_binding(object),
         _ => {}
     }
     for key in ["data", "binaryData"] {
@@ -104,6 +119,25 @@ fn default_network_policy(object: &mut Value) {
     }
 }
 
+/// What a Service without `type` is. Addresses are not given out here.
+fn default_service(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec").filter(|spec| spec.is_object()) else {
+        return;
+    };
+    if spec["type"].is_null() {
+        spec["type"] = json!("ClusterIP");
+    }
+    let ports = spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten();
+    for port in ports.filter(|port| port.is_object()) {
+        if port["protocol"].is_null() {
+            port["protocol"] = json!("TCP");
+        }
+        if port["targetPort"].is_null() {
+            port["targetPort"] = port["port"].clone();
+        }
+    }
+}
+
 pub(super) fn validate(rt: &ResourceType, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     match rt.kind.as_str() {
         "ConfigMap" => validate_config_map(object, old),
@@ -111,6 +145,9 @@ pub(super) fn validate(rt: &ResourceType, object: &Value, old: Option<&Value>) -
         "Event" => validate_event(object),
         "Lease" => validate_lease(object),
         "NetworkPolicy" => validate_network_policy(object),
+        "PodDisruptionBudget" => validate_budget(object),
+        "ValidatingAdmissionPolicy" => admission::check_policy(object),
+        "ValidatingAdmissionPolicyBinding" => admission::check_binding(object),
         _ => Vec::new(),
     }
 }
@@ -224,6 +261,20 @@ fn validate_network_policy(object: &Value) -> Vec<Cause> {
                 }
             }
         }
+    }
+    causes
+}
+
+fn validate_budget(object: &Value) -> Vec<Cause> {
+    let spec = &object["spec"];
+    let both = !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null();
+    let mut causes = Vec::new();
+    if both {
+        let why = "minAvailable and maxUnavailable cannot be both set";
+        causes.push(Cause::invalid_without_value("spec", why));
+    }
+    if let Err(error) = LabelSelector::from_object(&spec["selector"]) {
+        causes.push(Cause::invalid_without_value("spec.selector", &error.to_string()));
     }
     causes
 }

@@ -104,7 +104,8 @@ pub(super) fn be_born(
 }
 
 fn has_generation(rt: &ResourceType) -> bool {
-    rt.custom || rt.is("networking.k8s.io", "networkpolicies")
+    let counted = ["admissionregistration.k8s.io", "apps", "networking.k8s.io", "policy"];
+    rt.custom || counted.contains(&rt.group.as_str())
 }
 
 /// The name in an update's body must be that in the path.

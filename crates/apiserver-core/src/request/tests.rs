@@ -39,6 +39,7 @@ fn paths_and_methods_are_told_apart() {
         ("GET", "/api", "Discovery(CoreVersions)"),
         ("GET", "/apis/", "Discovery(Groups)"),
         ("GET", "/apis/g.io", "Discovery(Group(\"g.io\"))"),
+        ("GET", "/openapi/v2", "OpenApiV2"),
         ("GET", "/openapi/v3", "OpenApiIndex"),
         ("GET", "/openapi/v3/apis/g.io/v1", "OpenApi { group: \"g.io\", version: \"v1\" }"),
         ("GET", "/version", "Version"),

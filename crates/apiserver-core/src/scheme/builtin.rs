@@ -1,11 +1,14 @@
-//! The built-in kinds: names and columns here, schemas in `data/kubernetes.json`.
+//! The built-in kinds: names here, columns in `columns.rs`, schemas in `data/kubernetes.json`.
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{Cell, Column, ResourceType, Rules, Scheme};
-use crate::jsonpath::JsonPath;
+use super::{ResourceType, Rules, Scheme};
+
+mod columns;
+
+pub(super) use columns::name_column;
 
 const DATA: &str = include_str!("../../data/kubernetes.json");
 
@@ -66,6 +69,17 @@ const ROWS: &[Row] = &[
         ..row("io.k8s.api.core.v1.Node", "nodes")
     },
     Row {
+        short_names: &["pv"],
+        namespaced: false,
+        has_status: true,
+        ..row("io.k8s.api.core.v1.PersistentVolume", "persistentvolumes")
+    },
+    Row {
+        short_names: &["pvc"],
+        has_status: true,
+        ..row("io.k8s.api.core.v1.PersistentVolumeClaim", "persistentvolumeclaims")
+    },
+    Row {
         short_names: &["po"],
         categories: &["all"],
         has_status: true,
@@ -74,10 +88,50 @@ const ROWS: &[Row] = &[
     },
     Row { selectable: &["type"], ..row("io.k8s.api.core.v1.Secret", "secrets") },
     Row { short_names: &["sa"], ..row("io.k8s.api.core.v1.ServiceAccount", "serviceaccounts") },
+    Row {
+        short_names: &["svc"],
+        categories: &["all"],
+        has_status: true,
+        selectable: &["spec.clusterIP", "spec.type"],
+        ..row("io.k8s.api.core.v1.Service", "services")
+    },
+    Row {
+        categories: &["api-extensions"],
+        namespaced: false,
+        has_status: true,
+        ..row(
+            "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+            "validatingadmissionpolicies",
+        )
+    },
+    Row {
+        categories: &["api-extensions"],
+        namespaced: false,
+        ..row(
+            "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+            "validatingadmissionpolicybindings",
+        )
+    },
+    Row {
+        short_names: &["sts"],
+        categories: &["all"],
+        has_status: true,
+        ..row("io.k8s.api.apps.v1.StatefulSet", "statefulsets")
+    },
     row("io.k8s.api.coordination.v1.Lease", "leases"),
+    Row {
+        short_names: &["ing"],
+        has_status: true,
+        ..row("io.k8s.api.networking.v1.Ingress", "ingresses")
+    },
     Row {
         short_names: &["netpol"],
         ..row("io.k8s.api.networking.v1.NetworkPolicy", "networkpolicies")
+    },
+    Row {
+        short_names: &["pdb"],
+        has_status: true,
+        ..row("io.k8s.api.policy.v1.PodDisruptionBudget", "poddisruptionbudgets")
     },
 ];
 
@@ -112,160 +166,10 @@ fn resource_type(row: &Row, definitions: &Arc<Map<String, Value>>) -> Option<Res
         has_status: row.has_status,
         custom: false,
         storage: true,
-        columns: columns(&kind),
+        columns: columns::columns(&kind),
         selectable_fields: owned(row.selectable),
         rules: Rules::compile(&kind, &schema, Arc::clone(definitions)).ok()?,
         schema,
         kind,
     })
-}
-
-/// The name column every table begins with.
-pub(super) fn name_column() -> Column {
-    let description = "Name must be unique within a namespace. Is required when creating \
-        resources, although some resources may allow a client to request the generation of an \
-        appropriate name automatically. Name is primarily intended for creation idempotence and \
-        configuration definition. Cannot be updated. More info: \
-        https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
-    let format = "name".to_owned();
-    Column {
-        format,
-        description: description.to_owned(),
-        ..column("Name", Cell::Path(path(".metadata.name")))
-    }
-}
-
-fn column(name: &str, cell: Cell) -> Column {
-    Column {
-        name: name.to_owned(),
-        kind: "string".to_owned(),
-        format: String::new(),
-        description: String::new(),
-        priority: 0,
-        cell,
-    }
-}
-
-fn path(text: &str) -> JsonPath {
-    // The texts are constants of this file; a wrong one gives an empty cell, which tests notice.
-    JsonPath::parse(text).unwrap_or_else(|_| JsonPath::nowhere())
-}
-
-fn columns(kind: &str) -> Vec<Column> {
-    let at = |name: &str, text: &str| column(name, Cell::Path(path(text)));
-    let computed = |name: &str, how: fn(&Value) -> Value| column(name, Cell::Computed(how));
-    let age = || column("Age", Cell::Age(path(".metadata.creationTimestamp")));
-    let count = |name: &str, texts: &[&str]| {
-        column(name, Cell::Count(texts.iter().map(|text| path(text)).collect()))
-    };
-    let own = match kind {
-        "ConfigMap" => vec![count("Data", &[".data", ".binaryData"]), age()],
-        "Secret" => vec![at("Type", ".type"), count("Data", &[".data"]), age()],
-        "ServiceAccount" => vec![count("Secrets", &[".secrets"]), age()],
-        "Namespace" => vec![at("Status", ".status.phase"), age()],
-        "Lease" => vec![at("Holder", ".spec.holderIdentity"), age()],
-        "NetworkPolicy" => vec![computed("Pod-Selector", pod_selector), age()],
-        "Node" => vec![
-            computed("Status", node_status),
-            computed("Roles", node_roles),
-            age(),
-            at("Version", ".status.nodeInfo.kubeletVersion"),
-        ],
-        "Pod" => vec![
-            computed("Ready", pod_ready),
-            computed("Status", pod_status),
-            computed("Restarts", pod_restarts),
-            age(),
-        ],
-        "Event" => {
-            // `kubectl get events` puts the name last and only in the wide form.
-            return vec![
-                column("Last Seen", Cell::Age(path(".lastTimestamp"))),
-                at("Type", ".type"),
-                at("Reason", ".reason"),
-                computed("Object", event_object),
-                Column { priority: 1, ..at("Subobject", ".involvedObject.fieldPath") },
-                Column { priority: 1, ..computed("Source", event_source) },
-                at("Message", ".message"),
-                Column { priority: 1, ..column("First Seen", Cell::Age(path(".firstTimestamp"))) },
-                Column { priority: 1, ..at("Count", ".count") },
-                Column { priority: 1, ..name_column() },
-            ];
-        }
-        _ => vec![age()],
-    };
-    std::iter::once(name_column()).chain(own).collect()
-}
-
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn items<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn pod_selector(object: &Value) -> Value {
-    let labels = object.pointer("/spec/podSelector/matchLabels").and_then(Value::as_object);
-    let pairs = labels.into_iter().flatten();
-    let pairs: Vec<String> =
-        pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
-    json!(if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") })
-}
-
-fn node_status(object: &Value) -> Value {
-    let ready = items(object, "/status/conditions").iter().find(|c| text(c, "/type") == "Ready");
-    let mut status = match ready.map(|condition| text(condition, "/status")) {
-        Some("True") => "Ready".to_owned(),
-        Some(_) => "NotReady".to_owned(),
-        None => "Unknown".to_owned(),
-    };
-    if object.pointer("/spec/unschedulable") == Some(&Value::Bool(true)) {
-        status.push_str(",SchedulingDisabled");
-    }
-    json!(status)
-}
-
-fn node_roles(object: &Value) -> Value {
-    let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
-    let keys = labels.into_iter().flat_map(Map::keys);
-    let roles: Vec<&str> =
-        keys.filter_map(|k| k.strip_prefix("node-role.kubernetes.io/")).collect();
-    json!(if roles.is_empty() { "<none>".to_owned() } else { roles.join(",") })
-}
-
-fn pod_ready(object: &Value) -> Value {
-    let statuses = items(object, "/status/containerStatuses");
-    let ready = statuses.iter().filter(|s| s["ready"] == true).count();
-    json!(format!("{ready}/{}", items(object, "/spec/containers").len()))
-}
-
-fn pod_status(object: &Value) -> Value {
-    if !text(object, "/metadata/deletionTimestamp").is_empty() {
-        return json!("Terminating");
-    }
-    let statuses = items(object, "/status/containerStatuses").iter();
-    let mut reasons = statuses.flat_map(|status| {
-        ["/state/waiting/reason", "/state/terminated/reason"].map(|at| text(status, at))
-    });
-    let own = match text(object, "/status/reason") {
-        "" => text(object, "/status/phase"),
-        reason => reason,
-    };
-    json!(reasons.find(|reason| !reason.is_empty()).unwrap_or(own))
-}
-
-fn pod_restarts(object: &Value) -> Value {
-    let statuses = items(object, "/status/containerStatuses").iter();
-    json!(statuses.filter_map(|s| s["restartCount"].as_i64()).sum::<i64>().to_string())
-}
-
-fn event_object(object: &Value) -> Value {
-    let kind = text(object, "/involvedObject/kind").to_lowercase();
-    json!(format!("{kind}/{}", text(object, "/involvedObject/name")))
-}
-
-fn event_source(object: &Value) -> Value {
-    let parts = [text(object, "/source/component"), text(object, "/source/host")];
-    json!(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "))
 }

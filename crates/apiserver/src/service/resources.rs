@@ -7,7 +7,7 @@ use fleetwright_apiserver_core::crud::{self, Part};
 use fleetwright_apiserver_core::document::{Document, decode};
 use fleetwright_apiserver_core::negotiate::{Accepted, BodyKind, accepted, body_kind};
 use fleetwright_apiserver_core::request::{Options, RequestInfo, Verb};
-use fleetwright_apiserver_core::scheme::ResourceType;
+use fleetwright_apiserver_core::scheme::{EVICTION_SUBRESOURCE, ResourceType};
 use fleetwright_apiserver_core::status::ApiError;
 use fleetwright_apiserver_core::table::{TableOptions, partial_metadata, table};
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -71,8 +71,9 @@ impl LogicalCluster {
         let found = self.attached.scheme.find(group, version, resource);
         let rt = found.ok_or_else(ApiError::path_not_found)?;
         rt.check(info)?;
+        let evicts = info.subresource.as_deref() == Some(EVICTION_SUBRESOURCE);
         // A namespace needs no `finalize` here: it goes when it is empty.
-        if info.subresource.as_deref().is_some_and(|name| name != "status") {
+        if !evicts && info.subresource.as_deref().is_some_and(|name| name != "status") {
             return Err(ApiError::path_not_found());
         }
         let options = &Options::parse(parts.uri.query().unwrap_or_default(), info.verb)?;
@@ -82,6 +83,7 @@ impl LogicalCluster {
             Verb::Get => self.serve_get(&call),
             Verb::List => self.list_response(&self.selection(&call)?, options, accepted),
             Verb::Watch => self.watch_response(self.selection(&call)?, options, accepted),
+            Verb::Create if evicts => self.serve_eviction(&call).await,
             Verb::Create => self.serve_create(&call).await,
             Verb::Update | Verb::Patch => self.serve_change(&call).await,
             Verb::Delete => self.serve_delete(&call).await,
@@ -120,19 +122,26 @@ impl LogicalCluster {
         Ok(self.written_response(StatusCode::CREATED, call, &written))
     }
 
+    async fn serve_eviction(&self, call: &Call<'_>) -> Result<Response<ApiBody>, ApiError> {
+        self.evict(call.target(), &call.document()?.value, call.options).await?;
+        let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
+            "status": "Success", "code": 201});
+        Ok(answer(StatusCode::CREATED, JSON, done.to_string()))
+    }
+
     async fn serve_change(&self, call: &Call<'_>) -> Result<Response<ApiBody>, ApiError> {
         let kind = call.body_kind()?;
         let body = decode(kind, call.body)?;
         let (target, part) = (call.target(), call.part());
         let written = match call.info.verb {
             Verb::Patch => {
-                self.change(target, call.options, |context, old| {
+                self.change(target, part, call.options, |context, old| {
                     crud::patch(context, target.name, part, old, (kind, &body))
                 })
                 .await?
             }
             _ => {
-                self.change(target, call.options, |context, old| {
+                self.change(target, part, call.options, |context, old| {
                     crud::update(context, target.name, part, old, body.clone())
                 })
                 .await?

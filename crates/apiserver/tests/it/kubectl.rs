@@ -24,10 +24,10 @@ fn kubectl_path() -> PathBuf {
     let found = std::env::var_os("FLEETWRIGHT_KUBECTL")
         .map(PathBuf::from)
         .into_iter()
-        .chain([workspace.join(".tools/bin/kubectl")])
+        .chain([workspace.join(".tools/python/bin/kubectl")])
         .chain(std::env::split_paths(&on_path).map(|dir| dir.join("kubectl")))
         .find(|path| path.is_file());
-    found.expect("no kubectl: run `cargo xtask test`, which installs one into .tools/bin")
+    found.expect("no kubectl: run `cargo xtask test`, which installs one into .tools")
 }
 
 /// A server on a free port of this machine, with a kubeconfig for it.
@@ -167,6 +167,17 @@ async fn errors_of_the_server_reach_the_user() {
     let (success, text) = served.run("patch wd a --type=strategic -p {}").await;
     assert!(!success);
     assert!(text.contains("media type"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_kubectl_has_listed_it_can_apply_again() {
+    let served = Served::start().await;
+    served.write("widget.yaml", 3);
+    served.ok("apply -f widget.yaml").await;
+    let listed = served.ok("get widgets -o json").await;
+    std::fs::write(served.dir.path().join("list.json"), listed).expect("written");
+    let again = served.ok("apply -f list.json").await;
+    assert_eq!(again, "widget.test.fleetwright.dev/a configured\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

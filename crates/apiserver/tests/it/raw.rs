@@ -14,12 +14,15 @@ use crate::support::{CONFIG_MAPS, TOKEN, config_map, in_memory};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
-fn request(method: &str, uri: &str) -> http::request::Builder {
+pub(crate) fn request(method: &str, uri: &str) -> http::request::Builder {
     let bearer = format!("Bearer {TOKEN}");
     Request::builder().method(method).uri(uri).header("Authorization", bearer)
 }
 
-async fn send(cluster: &LogicalCluster, request: Request<Full<Bytes>>) -> Response<ApiBody> {
+pub(crate) async fn send(
+    cluster: &LogicalCluster,
+    request: Request<Full<Bytes>>,
+) -> Response<ApiBody> {
     cluster.service().oneshot(request).await.expect("infallible")
 }
 
@@ -28,7 +31,7 @@ async fn get(cluster: &LogicalCluster, uri: &str) -> (StatusCode, Value) {
     read(send(cluster, sent).await).await
 }
 
-async fn read(response: Response<ApiBody>) -> (StatusCode, Value) {
+pub(crate) async fn read(response: Response<ApiBody>) -> (StatusCode, Value) {
     let status = response.status();
     let bytes = response.into_body().collect().await.expect("infallible").to_bytes();
     let text = String::from_utf8_lossy(&bytes).into_owned();
