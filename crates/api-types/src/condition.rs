@@ -66,6 +66,8 @@ pub enum ConditionType {
     Ready,
     /// The last generation is fully applied.
     Synced,
+    /// The identity works and is not near its expiry.
+    CredentialsValid,
     /// The control plane answers.
     ControlPlaneReady,
     /// Every pool is at size and version.
@@ -74,6 +76,10 @@ pub enum ConditionType {
     Reachable,
     /// All enforced rules are applied and no audit rule is violated.
     PoliciesCompliant,
+    /// Nobody but us changed anything.
+    DriftFree,
+    /// Nothing blocks the next Kubernetes version.
+    UpgradeReady,
     /// kstatus marker: work is under way; present only when True.
     Reconciling,
     /// kstatus marker: nothing will happen until somebody acts; present only when True.
@@ -87,6 +93,9 @@ impl ConditionType {
         match self {
             Self::Ready => "Ready",
             Self::Synced => "Synced",
+            Self::CredentialsValid => "CredentialsValid",
+            Self::DriftFree => "DriftFree",
+            Self::UpgradeReady => "UpgradeReady",
             Self::ControlPlaneReady => "ControlPlaneReady",
             Self::NodePoolsReady => "NodePoolsReady",
             Self::Reachable => "Reachable",

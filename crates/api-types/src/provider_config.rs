@@ -6,7 +6,7 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Condition;
+use crate::{Condition, LocalRef};
 
 /// How to reach a cloud account, and who may use it.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,11 +32,52 @@ pub struct ProviderConfigSpec {
     pub allowed_namespaces: Option<AllowedNamespaces>,
     /// Tags on everything made through this account.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 50))]
     #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('fleetwright.dev/'))").message("keys under fleetwright.dev/ are reserved"))]
     pub default_tags: BTreeMap<String, String>,
     /// An AWS account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<AwsConfig>,
+    /// What may be done there at most, checked on the final request. Absent: no limit but the account's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ProviderLimits>,
+}
+
+/// What may be done in an account at most.
+#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(crates(kube_core = "kube_core"))]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderLimits {
+    /// Accounts that the identity may turn out to be in. Absent: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub account_ids: Vec<String>,
+    /// Regions. Absent: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub regions: Vec<String>,
+    /// Roles that any request may hand to the cloud, by ARN; `*` stands for any text. Absent: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub role_arns: Vec<String>,
+    /// Whether clusters may use `payloadPatch`. Absent: `Allowed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload_patch: Option<Permission>,
+    /// Whether anything may be deleted. Absent: `Allowed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete: Option<Permission>,
+}
+
+/// May, or may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Permission {
+    /// It may.
+    Allowed,
+    /// It may not.
+    Denied,
 }
 
 /// Namespaces by name.
@@ -52,17 +93,46 @@ pub struct AllowedNamespaces {
 
 /// An AWS account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct AwsConfig {
     /// Who we are there.
     pub identity: AwsIdentity,
+    /// The external id given when a role is assumed. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<ExternalId>,
+    /// The AWS partition: `aws`, `aws-cn`, `aws-us-gov`, … Absent: that of the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = "^aws(-[a-z]+)*$"))]
+    pub partition: Option<String>,
+    /// Another endpoint of EKS than the region's public one, for example a VPC endpoint. `https` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512), regex(pattern = "^https://[^@?#]+$"))]
+    pub endpoint: Option<String>,
 }
 
 /// An identity in AWS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(crates(kube_core = "kube_core"))]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(self.type == 'Profile') == has(self.profile)").message("profile goes with type Profile, and only with it"))]
+#[x_kube(validation = Rule::new("(self.type == 'Secret') == has(self.secretRef)").message("secretRef goes with type Secret, and only with it"))]
+#[x_kube(validation = Rule::new("self.type != 'WebIdentity' || has(self.roleArn)").message("roleArn is needed with type WebIdentity"))]
 pub struct AwsIdentity {
     /// Where the credentials come from.
     #[serde(rename = "type")]
     pub type_: AwsIdentityType,
+    /// The profile of the shared files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub profile: Option<String>,
+    /// A role to assume; with `WebIdentity`, the role that the token is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$"))]
+    pub role_arn: Option<String>,
+    /// A Secret in Fleetwright's own namespace with keys `aws_access_key_id`, `aws_secret_access_key` and, for temporary
+    /// ones, `aws_session_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalRef>,
 }
 
 /// Where AWS credentials come from.
@@ -70,6 +140,19 @@ pub struct AwsIdentity {
 pub enum AwsIdentityType {
     /// The chain of the AWS SDKs in Fleetwright's own environment: variables, shared files, web identity, instance role.
     Environment,
+    /// A profile of the shared files of Fleetwright's own environment.
+    Profile,
+    /// The projected token of Fleetwright's own service account (`AWS_WEB_IDENTITY_TOKEN_FILE`).
+    WebIdentity,
+    /// Keys in a Secret.
+    Secret,
+}
+
+/// The external id given when a role is assumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ExternalId {
+    /// `fleetwright/<hub id>/<namespace>`: a role trusts the clusters of one namespace of one hub.
+    PerNamespace,
 }
 
 /// What is known of the account.

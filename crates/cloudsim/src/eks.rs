@@ -1,50 +1,81 @@
-//! The way of a request to EKS: signature, route, one operation, answer.
+//! The way of a request: signature, service, faults, one operation, answer.
 
+mod access;
+mod addon;
 mod answer;
 mod check;
 mod cluster;
+mod cluster_update;
+mod fargate;
+mod identity;
+mod insights;
 mod nodegroup;
+mod nodegroup_update;
 mod page;
+mod releases;
 mod route;
+mod shapes;
 mod tags;
+mod updates;
+mod versions;
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use bytes::Bytes;
+use fleetwright_apiserver::MountedAt;
 use http::{Request, Response};
 use serde_json::Value;
 
-pub(crate) use self::cluster::ClusterRequest;
-pub(crate) use self::nodegroup::NodegroupRequest;
+pub(crate) use self::answer::{Dialect, EksError, escaped, seconds};
+pub(crate) use self::releases::parameter as release_parameter;
+pub(crate) use self::shapes::{
+    AccessScope, AddonRequest, ClusterRequest, FargateRequest, NodegroupRequest, PodIdentityRequest,
+};
 
-use self::answer::EksError;
-use self::route::Operation;
-use crate::sigv4::{Sent, verify_request};
-use crate::state::{Cluster, ClusterKey};
-use crate::{MOUNT_PATH, Shared};
-use fleetwright_apiserver::MountedAt;
+use self::route::{Op, Route};
+use crate::faults::{Subject, Verdict, judge};
+use crate::principal::Principal;
+use crate::sigv4::{Refusal, Sent, verify_request};
+use crate::state::{Cluster, ClusterKey, Shadow};
+use crate::{MOUNT_PATH, Shared, control};
 
-/// What an operation is called with, besides what its path says.
+/// What an operation is called with.
 struct Call<'a> {
     /// Of the signature: the endpoint of a region is chosen by name, and all our names lead here.
     region: String,
+    principal: Principal,
+    route: Route,
     query: &'a str,
     body: &'a [u8],
+    /// The update that this begins will fail.
+    doomed: bool,
 }
 
 impl Call<'_> {
     fn key(&self, name: &str) -> ClusterKey {
         ClusterKey { region: self.region.clone(), name: name.to_owned() }
     }
+
+    /// A name that the path says, by its place.
+    fn name(&self, place: usize) -> &str {
+        self.route.names.get(place).map_or("", String::as_str)
+    }
 }
 
 impl Shared {
     /// Answers any request; what goes wrong is an answer, too.
     pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let path = request.uri().path();
+        let own = path.strip_prefix(MOUNT_PATH).unwrap_or(path);
+        if let Some(rest) = own.strip_prefix(control::PREFIX) {
+            return self.control(rest, &request).await;
+        }
         let request_id = self.ids.uid();
-        let result = self.perform(&request).await;
+        let dialect = dialect(&request);
+        let result = self.perform(&request, dialect).await;
         if let Err(error) = &result
-            && error.status.is_server_error()
+            && error.code == "ServerException"
         {
             tracing::warn!(
                 request_id,
@@ -53,15 +84,18 @@ impl Shared {
                 "the simulated cloud failed"
             );
         }
-        answer::render(result, &request_id)
+        answer::render(result, dialect, &request_id)
     }
 
-    async fn perform(&self, request: &Request<Bytes>) -> Result<Value, EksError> {
+    async fn perform(&self, request: &Request<Bytes>, dialect: Dialect) -> Result<Value, EksError> {
         let path = request.uri().path();
         let (signed_path, path) = match request.extensions().get::<MountedAt>() {
             Some(MountedAt(prefix)) => (format!("{prefix}{path}"), path),
             None => (path.to_owned(), path.strip_prefix(MOUNT_PATH).unwrap_or(path)),
         };
+        if dialect == Dialect::Query && crate::sts::is_unsigned(request.body()) {
+            return self.sts(request.body(), None).await;
+        }
         let sent = Sent {
             method: request.method().as_str(),
             path: &signed_path,
@@ -70,13 +104,101 @@ impl Shared {
             uri: request.uri(),
             body: request.body(),
         };
-        let scope = verify_request(&sent, self.clock.now()).map_err(EksError::refused)?;
-        check::scope(&scope)?;
-        let operation = route::route(sent.method, path)?;
-        self.count(operation.name());
-        let call = Call { region: scope.region, query: sent.query, body: sent.body };
+        let now = self.clock.now();
+        let verified = verify_request(&sent, now).or_else(|refusal| match refusal {
+            // The root of a mount: whether a `/` stood after it is not to be seen any more.
+            Refusal::Mismatch if path == "/" => {
+                let path = signed_path.trim_end_matches('/');
+                verify_request(&Sent { path, ..sent }, now)
+            }
+            refusal => Err(refusal),
+        });
+        let verified = verified.map_err(EksError::refused)?;
+        check::scope(&verified.scope, dialect.service())?;
+        match dialect {
+            Dialect::Query => return self.sts(request.body(), Some(&verified.principal)).await,
+            Dialect::Json => {
+                return self.ssm(request, &verified.scope.region, &verified.principal).await;
+            }
+            Dialect::RestJson => {}
+        }
+        let route = route::route(sent.method, path)?;
+        let mut call = Call {
+            region: verified.scope.region,
+            principal: verified.principal,
+            route,
+            query: sent.query,
+            body: sent.body,
+            doomed: false,
+        };
+        let fields: Value = serde_json::from_slice(call.body).unwrap_or_default();
+        let text = |field: &str| fields[field].as_str().map(str::to_owned);
+        let cluster = call.route.cluster().map(str::to_owned).or_else(|| match call.route.op {
+            Op::CreateCluster => text("name"),
+            _ => None,
+        });
+        let pool = call.route.inner("node-groups").map(str::to_owned);
+        let pool = pool.or_else(|| text("nodegroupName"));
+        let subject = Subject {
+            operation: call.route.op.name(),
+            cluster: cluster.as_deref(),
+            pool: pool.as_deref(),
+        };
+        let result = self.under_faults(&subject, &mut call).await;
+        result.map_err(|error| {
+            let error = error.about("clusterName", subject.cluster);
+            let error = error.about("nodegroupName", subject.pool);
+            error.about("addonName", call.route.inner("addons"))
+        })
+    }
+
+    async fn under_faults(
+        &self,
+        subject: &Subject<'_>,
+        call: &mut Call<'_>,
+    ) -> Result<Value, EksError> {
+        let verdict = self.meet(subject, &call.principal).await?;
+        call.doomed = verdict.doomed;
         let _turn = self.turn.lock().await;
-        self.run(operation, &call).await
+        let before = match subject.cluster {
+            Some(name) if verdict.stale_seconds > 0 => {
+                let key = call.key(name);
+                let cluster = self.current(&key).await?;
+                Some((key, cluster))
+            }
+            _ => None,
+        };
+        let answer = self.run(call).await?;
+        if let Some((key, before)) = before {
+            self.cast_shadow(key, before, verdict.stale_seconds).await?;
+        }
+        if verdict.lost { Err(EksError::lost()) } else { Ok(answer) }
+    }
+
+    /// Counts a call and lets it meet the faults that wait for it.
+    pub(crate) async fn meet(
+        &self,
+        subject: &Subject<'_>,
+        principal: &Principal,
+    ) -> Result<Verdict, EksError> {
+        self.count(subject.operation);
+        let verdict = {
+            let _turn = self.turn.lock().await;
+            let mut simulation = self.ledger.simulation().await.map_err(EksError::server)?;
+            let (verdict, counted) = judge(&mut simulation.faults, subject);
+            if counted {
+                let saved = self.ledger.save_simulation(&simulation).await;
+                saved.map_err(EksError::server)?;
+            }
+            verdict
+        };
+        if verdict.wait_millis > 0 {
+            tokio::time::sleep(Duration::from_millis(verdict.wait_millis)).await;
+        }
+        match verdict.refused {
+            Some(kind) => Err(EksError::faulty(kind, subject.operation, &principal.session_arn())),
+            None => Ok(verdict),
+        }
     }
 
     fn count(&self, operation: &str) {
@@ -84,24 +206,62 @@ impl Shared {
         *calls.entry(operation.to_owned()).or_default() += 1;
     }
 
-    async fn run(&self, operation: Operation, call: &Call<'_>) -> Result<Value, EksError> {
-        match operation {
-            Operation::CreateCluster => self.create_cluster(call).await,
-            Operation::DescribeCluster { name } => self.describe_cluster(call, &name).await,
-            Operation::ListClusters => self.list_clusters(call).await,
-            Operation::DeleteCluster { name } => self.delete_cluster(call, &name).await,
-            Operation::CreateNodegroup { cluster } => self.create_nodegroup(call, &cluster).await,
-            Operation::DescribeNodegroup { cluster, name } => {
-                self.describe_nodegroup(call, &cluster, &name).await
-            }
-            Operation::ListNodegroups { cluster } => self.list_nodegroups(call, &cluster).await,
-            Operation::DeleteNodegroup { cluster, name } => {
-                self.delete_nodegroup(call, &cluster, &name).await
-            }
-            Operation::TagResource { arn } => self.tag_resource(call, &arn).await,
-            Operation::UntagResource { arn } => self.untag_resource(call, &arn).await,
-            Operation::ListTagsForResource { arn } => self.list_tags(call, &arn).await,
-            Operation::Unsupported { name } => Err(EksError::unsupported(name)),
+    async fn run(&self, call: &Call<'_>) -> Result<Value, EksError> {
+        match call.route.op {
+            Op::CreateCluster => self.create_cluster(call).await,
+            Op::DescribeCluster => self.describe_cluster(call).await,
+            Op::ListClusters => self.list_clusters(call).await,
+            Op::DeleteCluster => self.delete_cluster(call).await,
+            Op::UpdateClusterConfig => self.update_cluster_config(call).await,
+            Op::UpdateClusterVersion => self.update_cluster_version(call).await,
+            Op::AssociateEncryptionConfig => self.associate_encryption(call).await,
+            Op::ListUpdates => self.list_updates(call).await,
+            Op::DescribeUpdate => self.describe_update(call).await,
+            Op::CancelUpdate => self.cancel_update(call).await,
+            Op::CreateNodegroup => self.create_nodegroup(call).await,
+            Op::DescribeNodegroup => self.describe_nodegroup(call).await,
+            Op::ListNodegroups => self.list_nodegroups(call).await,
+            Op::DeleteNodegroup => self.delete_nodegroup(call).await,
+            Op::UpdateNodegroupConfig => self.update_nodegroup_config(call).await,
+            Op::UpdateNodegroupVersion => self.update_nodegroup_version(call).await,
+            Op::TagResource => self.tag_resource(call).await,
+            Op::UntagResource => self.untag_resource(call).await,
+            Op::ListTagsForResource => self.list_tags(call).await,
+            Op::ListInsights => self.list_insights(call).await,
+            Op::DescribeInsight => self.describe_insight(call).await,
+            Op::DescribeClusterVersions => self.describe_cluster_versions(call),
+            Op::DescribeAddonVersions => addon::describe_versions(call),
+            Op::ListAccessPolicies => access::list_policies(call),
+            _ => self.run_part(call).await,
+        }
+    }
+
+    /// Operations of the parts of a cluster.
+    async fn run_part(&self, call: &Call<'_>) -> Result<Value, EksError> {
+        match call.route.op {
+            Op::CreateAddon => self.create_addon(call).await,
+            Op::DescribeAddon => self.describe_addon(call).await,
+            Op::ListAddons => self.list_addons(call).await,
+            Op::UpdateAddon => self.update_addon(call).await,
+            Op::DeleteAddon => self.delete_addon(call).await,
+            Op::CreateAccessEntry => self.create_entry(call).await,
+            Op::DescribeAccessEntry => self.describe_entry(call).await,
+            Op::ListAccessEntries => self.list_entries(call).await,
+            Op::UpdateAccessEntry => self.update_entry(call).await,
+            Op::DeleteAccessEntry => self.delete_entry(call).await,
+            Op::AssociateAccessPolicy => self.associate_policy(call).await,
+            Op::DisassociateAccessPolicy => self.disassociate_policy(call).await,
+            Op::ListAssociatedAccessPolicies => self.list_associated(call).await,
+            Op::CreatePodIdentityAssociation => self.create_identity(call).await,
+            Op::DescribePodIdentityAssociation => self.describe_identity(call).await,
+            Op::ListPodIdentityAssociations => self.list_identities(call).await,
+            Op::UpdatePodIdentityAssociation => self.update_identity(call).await,
+            Op::DeletePodIdentityAssociation => self.delete_identity(call).await,
+            Op::CreateFargateProfile => self.create_profile(call).await,
+            Op::DescribeFargateProfile => self.describe_profile(call).await,
+            Op::ListFargateProfiles => self.list_profiles(call).await,
+            Op::DeleteFargateProfile => self.delete_profile(call).await,
+            op => Err(EksError::unsupported(op.name())),
         }
     }
 
@@ -113,11 +273,56 @@ impl Shared {
         }
     }
 
-    async fn existing(&self, key: &ClusterKey) -> Result<Cluster, EksError> {
-        self.current(key).await?.ok_or_else(|| EksError::no_cluster(&key.name))
+    /// The cluster that the path names: as it is for operations that change something, as far as word has got around
+    /// for those that look.
+    async fn existing(&self, call: &Call<'_>) -> Result<Cluster, EksError> {
+        let name = call.name(0);
+        let key = call.key(name);
+        let mut found = self.current(&key).await?;
+        let looks = Subject { operation: call.route.op.name(), ..Subject::default() }.reads();
+        if looks && let Some(shadow) = self.shadow_of(&key).await? {
+            found = shadow;
+        }
+        found.ok_or_else(|| EksError::no_cluster(name))
     }
 
     async fn store(&self, cluster: &Cluster) -> Result<(), EksError> {
         self.ledger.save(cluster).await.map_err(EksError::server)
+    }
+
+    /// Lets readers see what was, for a while. An earlier shadow stays until its own time is over.
+    async fn cast_shadow(
+        &self,
+        key: ClusterKey,
+        before: Option<Cluster>,
+        seconds: u32,
+    ) -> Result<(), EksError> {
+        if self.shadow_of(&key).await?.is_some() {
+            return Ok(());
+        }
+        let until = self.clock.now().checked_add(Duration::from_secs(seconds.into()));
+        let until = until.unwrap_or(jiff::Timestamp::MAX);
+        let shadow = Shadow { key, until, before };
+        self.ledger.save_shadow(&shadow).await.map_err(EksError::server)
+    }
+
+    /// What readers see instead of a cluster, if they do not see it as it is; the inner `None`: nothing.
+    async fn shadow_of(&self, key: &ClusterKey) -> Result<Option<Option<Cluster>>, EksError> {
+        let shadow = self.ledger.shadow(key).await.map_err(EksError::server)?;
+        Ok(shadow.filter(|shadow| shadow.until > self.clock.now()).map(|shadow| shadow.before))
+    }
+}
+
+/// Which service is asked, by the form of the request; the signature must then be for it.
+fn dialect(request: &Request<Bytes>) -> Dialect {
+    let header = |name: &str| {
+        request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    };
+    if !header("x-amz-target").is_empty() {
+        Dialect::Json
+    } else if header("content-type").starts_with("application/x-www-form-urlencoded") {
+        Dialect::Query
+    } else {
+        Dialect::RestJson
     }
 }

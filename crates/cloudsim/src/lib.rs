@@ -1,25 +1,35 @@
 //! Clouds, emulated on the wire: the real cloud SDKs and real `kubectl` talk to it and see no difference.
 //!
-//! Today that is Amazon EKS: clusters, node groups and tags over signed REST-JSON, and behind every active cluster a
-//! Kubernetes API (a logical cluster of the embedded API server) with one Node object per machine, which only lets in
-//! callers with a valid EKS token for exactly that cluster.
+//! Today that is Amazon EKS: clusters with their updates, node groups, add-ons, access entries, Pod Identity
+//! associations, Fargate profiles, insights and tags over signed REST-JSON; the parts of STS and SSM that go with it; and
+//! behind every active cluster a Kubernetes API (a logical cluster of the embedded API server) with one Node object per
+//! machine, which only lets in callers with a valid EKS token for exactly that cluster.
 //!
 //! Guarantees:
 //! - every signature is verified, by code that shares nothing with the SDKs' signers;
 //! - what an answer says is stored before the answer leaves, and survives a restart;
 //! - all is deterministic: time comes from `Clock`, chance from `Ids`, nothing runs in the background. What takes time
-//!   in a cloud happens when somebody looks at a moment at which it is due.
+//!   in a cloud happens when somebody looks at a moment at which it is due;
+//! - what goes wrong was asked for ([`Fault`]), and is stored with everything else.
 //!
-//! Deliberately not here: containers, networks, other AWS services (roles and subnets are believed), quotas other than
-//! the size of a node group. A field or an operation of EKS that is not simulated is refused by name, never ignored.
+//! Deliberately not here: containers, networks, IAM (roles and subnets are believed), quotas other than the size of a
+//! node group. A field or an operation of EKS that is not simulated is refused by name, never ignored.
 //!
 //! Start reading at [`CloudSim`], then `eks.rs` for the way of a request and `state.rs` for what is remembered.
 
+mod control;
+mod drift;
 mod eks;
+mod faults;
+mod inventory;
 mod member;
+mod paths;
+mod principal;
 mod settle;
 mod sigv4;
+mod ssm;
 mod state;
+mod sts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,8 +43,12 @@ use fleetwright_apiserver::{
 };
 use fleetwright_clock::{Clock, Ids};
 use http::Request;
-use jiff::Timestamp;
+use serde_json::Value;
 use tower::util::BoxCloneSyncService;
+
+pub use crate::drift::DriftError;
+pub use crate::faults::{Fault, FaultKind};
+pub use crate::inventory::{SimCluster, SimNodegroup};
 
 use crate::member::Members;
 use crate::state::{ClusterKey, Ledger};
@@ -62,6 +76,16 @@ pub struct Latencies {
     pub pool_create: Duration,
     /// From `DeleteNodegroup` until it is gone.
     pub pool_delete: Duration,
+    /// Any update of a cluster's configuration.
+    pub cluster_update: Duration,
+    /// One minor version of a control plane.
+    pub version_upgrade: Duration,
+    /// Any update of a node group, also one that replaces its machines.
+    pub pool_update: Duration,
+    /// An add-on coming, changing or going.
+    pub addon: Duration,
+    /// A Fargate profile coming or going.
+    pub small_parts: Duration,
 }
 
 impl Default for Latencies {
@@ -71,6 +95,11 @@ impl Default for Latencies {
             cluster_delete: Duration::from_secs(4),
             pool_create: Duration::from_secs(3),
             pool_delete: Duration::from_secs(3),
+            cluster_update: Duration::from_secs(2),
+            version_upgrade: Duration::from_secs(5),
+            pool_update: Duration::from_secs(4),
+            addon: Duration::from_secs(2),
+            small_parts: Duration::from_secs(2),
         }
     }
 }
@@ -136,37 +165,18 @@ pub enum SettleError {
         #[source]
         source: ApiError,
     },
+    /// What a member's objects have in the cloud could not be written into them.
+    #[error("the load balancers and volumes of {member} cannot be stored")]
+    Outside {
+        /// The logical cluster.
+        member: String,
+        /// Why.
+        #[source]
+        source: ApiError,
+    },
     /// A cluster that is active has no logical cluster: the API server runs without it.
     #[error("the simulated cluster {0} is not attached; restart")]
     Detached(String),
-}
-
-/// An EKS cluster, as the simulator's invariants see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SimCluster {
-    /// For example `eu-central-1`.
-    pub region: String,
-    /// Its name, unique in its region.
-    pub name: String,
-    /// As EKS writes it: `CREATING`, `ACTIVE`, `DELETING`.
-    pub status: String,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
-    /// When `CreateCluster` was called.
-    pub created_at: Timestamp,
-    /// Its node groups, by name.
-    pub nodegroups: Vec<SimNodegroup>,
-}
-
-/// A node group of a [`SimCluster`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SimNodegroup {
-    /// Its name, unique in its cluster.
-    pub name: String,
-    /// As EKS writes it: `CREATING`, `ACTIVE`, `DELETING`, `CREATE_FAILED`.
-    pub status: String,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
 }
 
 /// The simulated cloud. Clones are handles to the same one.
@@ -214,9 +224,10 @@ impl CloudSim {
             version: "v1.33.0-simulated".to_owned(),
         };
         let records = api.add_cluster(spec).await.map_err(OpenError::Records)?;
+        let ledger = Ledger::new(records);
         let sim = Self(Arc::new(Shared {
-            members: Members::new(api, Arc::clone(&clock), scheme),
-            ledger: Ledger::new(records),
+            members: Members::new(api, Arc::clone(&clock), scheme, ledger.clone()),
+            ledger,
             clock,
             ids,
             settings,
@@ -232,8 +243,11 @@ impl CloudSim {
         Ok(sim)
     }
 
-    /// The EKS endpoint of every region; the region is the one of the request's signature. Accepts paths with and
-    /// without [`MOUNT_PATH`] before them.
+    /// The endpoint of EKS, STS and SSM in every region; service and region are those of the request's signature.
+    /// Accepts paths with and without [`MOUNT_PATH`] before them.
+    ///
+    /// Below `/_simulation/` are the simulation's own controls, for who shows [`SECRET_ACCESS_KEY`] as bearer token:
+    /// `GET`, `POST` and `DELETE faults[?cluster=]`, `POST drift`, `POST releases`, `GET orphans`.
     #[must_use]
     pub fn eks(&self) -> MountedService {
         let shared = Arc::clone(&self.0);
@@ -259,16 +273,89 @@ impl CloudSim {
     /// What the cloud holds at this moment, by region and name. Changes nothing; a record that cannot be read is
     /// left out, with a line in the log.
     pub async fn inventory(&self) -> Vec<SimCluster> {
-        let now = self.0.clock.now();
-        match self.0.ledger.all().await {
-            Ok(clusters) => {
-                clusters.into_iter().filter_map(|cluster| cluster.seen_at(now)).collect()
-            }
+        match self.0.inventory().await {
+            Ok(clusters) => clusters,
             Err(error) => {
                 tracing::error!(%error, "the simulated cloud cannot be read");
                 Vec::new()
             }
         }
+    }
+
+    /// What deleted clusters left behind in the cloud: `LoadBalancer shop/web of eu-central-1/payments`. Sorted.
+    pub async fn orphans(&self) -> Vec<String> {
+        match self.0.orphans().await {
+            Ok(orphans) => orphans,
+            Err(error) => {
+                tracing::error!(%error, "the simulated cloud cannot be read");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Lets something go wrong from now on. It does so also after a restart.
+    ///
+    /// # Errors
+    /// When it cannot be stored; then it does not happen.
+    pub async fn add_fault(&self, fault: Fault) -> Result<(), SettleError> {
+        self.0.add_fault(fault).await
+    }
+
+    /// Ends all faults, or those that name this cluster.
+    ///
+    /// # Errors
+    /// When that cannot be stored; then they stay.
+    pub async fn clear_faults(&self, cluster: Option<&str>) -> Result<(), SettleError> {
+        self.0.clear_faults(cluster).await
+    }
+
+    /// What goes wrong at the moment, in the order in which it was asked for.
+    pub async fn faults(&self) -> Vec<Fault> {
+        match self.0.faults().await {
+            Ok(faults) => faults,
+            Err(error) => {
+                tracing::error!(%error, "the simulated cloud cannot be read");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Changes what the cloud holds behind everybody's back, at once and without an update.
+    ///
+    /// `path` is the wire path in `DescribeCluster`'s cluster (`resourcesVpcConfig.publicAccessCidrs`, `tags.team`,
+    /// `version`), or `nodegroups.<name>.<path>` or `addons.<name>.<path>` likewise. `null` takes a value away, also a
+    /// whole node group, an add-on, or an access entry (`accessEntries.<principal ARN>`).
+    ///
+    /// # Errors
+    /// When there is no such cluster, EKS could not hold that value there, or it cannot be stored.
+    pub async fn drift(
+        &self,
+        region: &str,
+        name: &str,
+        path: &str,
+        value: Value,
+    ) -> Result<(), DriftError> {
+        self.0.drift(region, name, path, value).await
+    }
+
+    /// Lets a new release of every node image come out; SSM names it from now on. The answer is its number.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub async fn release_images(&self) -> Result<u32, SettleError> {
+        self.0.release_images().await
+    }
+
+    /// Lets a role, by its ARN, only be assumed with this external id; `None` lets everybody again.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub async fn require_external_id(
+        &self,
+        role: &str,
+        external_id: Option<&str>,
+    ) -> Result<(), SettleError> {
+        self.0.require_external_id(role, external_id).await
     }
 
     /// Requests since [`CloudSim::open`] that were signed well, by name of the operation; also those that were then

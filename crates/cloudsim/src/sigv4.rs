@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use crate::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::principal::{Principal, identify};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// All but the unreserved characters of RFC 3986.
@@ -29,6 +29,13 @@ pub(crate) struct Scope {
     pub(crate) service: String,
 }
 
+/// A signature that is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verified {
+    pub(crate) scope: Scope,
+    pub(crate) principal: Principal,
+}
+
 /// Why a signature is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -38,6 +45,8 @@ pub(crate) enum Refusal {
     Incomplete(String),
     #[error("The security token included in the request is invalid.")]
     UnknownKey,
+    #[error("The security token included in the request is expired")]
+    ExpiredToken,
     #[error("Signature expired: {signed_at} is too far from the time of the service, {now}")]
     Expired { signed_at: Timestamp, now: Timestamp },
     #[error(
@@ -48,6 +57,7 @@ pub(crate) enum Refusal {
 }
 
 /// A request as it was sent.
+#[derive(Clone, Copy)]
 pub(crate) struct Sent<'a> {
     pub(crate) method: &'a str,
     /// Still percent-encoded, with any prefix that a router has taken off since.
@@ -60,17 +70,14 @@ pub(crate) struct Sent<'a> {
 }
 
 /// Verifies a request that carries its signature in the `Authorization` header.
-pub(crate) fn verify_request(sent: &Sent<'_>, now: Timestamp) -> Result<Scope, Refusal> {
+pub(crate) fn verify_request(sent: &Sent<'_>, now: Timestamp) -> Result<Verified, Refusal> {
     let authorization = text(sent.headers, "authorization").ok_or(Refusal::Missing)?;
     let fields = authorization.strip_prefix(ALGORITHM).ok_or_else(|| incomplete("algorithm"))?;
     let fields: BTreeMap<&str, &str> =
         fields.split(',').filter_map(|field| field.trim().split_once('=')).collect();
     let field = |name: &str| fields.get(name).copied().ok_or_else(|| incomplete(name));
-    let credential = Credential::parse(field("Credential")?)?;
-    if sent.headers.contains_key("x-amz-security-token") {
-        // A long-lived key has no session.
-        return Err(Refusal::UnknownKey);
-    }
+    let token = text(sent.headers, "x-amz-security-token");
+    let credential = Credential::parse(field("Credential")?, token.as_deref(), now)?;
     let date = text(sent.headers, "x-amz-date").ok_or_else(|| incomplete("X-Amz-Date"))?;
     let signed_at = credential.signed_at(&date)?;
     if (now.duration_since(signed_at)).abs() > MAX_SKEW {
@@ -82,7 +89,8 @@ pub(crate) fn verify_request(sent: &Sent<'_>, now: Timestamp) -> Result<Scope, R
         let value = header_value(sent, name).ok_or(Refusal::Mismatch)?;
         headers.push((name, value));
     }
-    for needed in ["host", "x-amz-date"] {
+    let session = token.map(|_| "x-amz-security-token");
+    for needed in ["host", "x-amz-date"].into_iter().chain(session) {
         if !headers.iter().any(|(name, _)| *name == needed) {
             return Err(Refusal::Incomplete(format!("'{needed}' must be a 'SignedHeader'")));
         }
@@ -96,7 +104,7 @@ pub(crate) fn verify_request(sent: &Sent<'_>, now: Timestamp) -> Result<Scope, R
         payload: &hex(&Sha256::digest(sent.body)),
     };
     credential.check(&canonical, &date, field("Signature")?)?;
-    Ok(credential.scope)
+    Ok(credential.verified())
 }
 
 /// A presigned request: one without body whose signature is in its query.
@@ -111,7 +119,7 @@ pub(crate) struct Presigned<'a> {
 pub(crate) fn verify_presigned(
     presigned: &Presigned<'_>,
     now: Timestamp,
-) -> Result<Scope, Refusal> {
+) -> Result<Verified, Refusal> {
     let mut fields = BTreeMap::new();
     let mut query = Vec::new();
     for pair in presigned.query.split('&') {
@@ -128,10 +136,8 @@ pub(crate) fn verify_presigned(
     if field("X-Amz-Algorithm")? != ALGORITHM {
         return Err(incomplete("algorithm"));
     }
-    let credential = Credential::parse(field("X-Amz-Credential")?)?;
-    if fields.contains_key("X-Amz-Security-Token") {
-        return Err(Refusal::UnknownKey);
-    }
+    let token = fields.get("X-Amz-Security-Token").map(String::as_str);
+    let credential = Credential::parse(field("X-Amz-Credential")?, token, now)?;
     let date = field("X-Amz-Date")?;
     let signed_at = credential.signed_at(date)?;
     let age = now.duration_since(signed_at);
@@ -152,7 +158,7 @@ pub(crate) fn verify_presigned(
         payload: &hex(&Sha256::digest(b"")),
     };
     credential.check(&canonical, date, field("X-Amz-Signature")?)?;
-    Ok(credential.scope)
+    Ok(credential.verified())
 }
 
 fn incomplete(what: &str) -> Refusal {
@@ -182,22 +188,26 @@ fn header_value(sent: &Sent<'_>, name: &str) -> Option<String> {
 struct Credential {
     day: String,
     scope: Scope,
+    principal: Principal,
+    secret: String,
 }
 
 impl Credential {
     /// `<access key>/<yyyymmdd>/<region>/<service>/aws4_request`.
-    fn parse(credential: &str) -> Result<Self, Refusal> {
+    fn parse(credential: &str, token: Option<&str>, now: Timestamp) -> Result<Self, Refusal> {
         let parts: Vec<&str> = credential.split('/').collect();
         let [key, day, region, service, "aws4_request"] = parts.as_slice() else {
             return Err(Refusal::Incomplete(format!(
                 "Credential '{credential}' has not five parts."
             )));
         };
-        if *key != ACCESS_KEY_ID {
-            return Err(Refusal::UnknownKey);
-        }
+        let (principal, secret) = identify(key, token, now)?;
         let scope = Scope { region: (*region).to_owned(), service: (*service).to_owned() };
-        Ok(Self { day: (*day).to_owned(), scope })
+        Ok(Self { day: (*day).to_owned(), scope, principal, secret })
+    }
+
+    fn verified(self) -> Verified {
+        Verified { scope: self.scope, principal: self.principal }
     }
 
     fn signed_at(&self, date: &str) -> Result<Timestamp, Refusal> {
@@ -219,7 +229,7 @@ impl Credential {
         let digest = hex(&Sha256::digest(canonical.render()));
         let scope = format!("{}/{region}/{service}/aws4_request", self.day);
         let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{digest}");
-        let key = mac(format!("AWS4{SECRET_ACCESS_KEY}").as_bytes(), &self.day);
+        let key = mac(format!("AWS4{}", self.secret).as_bytes(), &self.day);
         let key = mac(&mac(&mac(&key, region), service), "aws4_request");
         let shown = unhex(signature).ok_or(Refusal::Mismatch)?;
         // Comparing in constant time is what `verify_slice` is for.
@@ -279,6 +289,11 @@ fn keyed(key: &[u8]) -> Hmac<Sha256> {
 
 fn mac(key: &[u8], message: &str) -> [u8; 32] {
     keyed(key).chain_update(message).finalize().into_bytes().into()
+}
+
+/// A mark that only who holds `secret` can put on `message`: 64 hexadecimal digits.
+pub(crate) fn seal(secret: &str, message: &str) -> String {
+    hex(&mac(secret.as_bytes(), message))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,23 +1,27 @@
-//! What the cloud remembers: one ConfigMap per EKS cluster, node groups inside.
+//! What the cloud remembers of each EKS cluster: control plane, node groups, parts, updates.
 //!
-//! A record is read for every operation and written before its answer. There is no second copy in memory that could
-//! differ from it.
+//! Configurations are held as the requests that made them, in EKS's own words, so that an update or a drift is the
+//! same thing: a value set at a path of that document, which must then still be one that EKS could hold.
 
-use std::collections::BTreeMap;
+mod ledger;
+mod parts;
+mod update;
 
-use fleetwright_apiserver::{LogicalCluster, ResourceRef};
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::eks::{ClusterRequest, NodegroupRequest};
-use crate::{ACCOUNT_ID, SettleError, SimCluster, SimNodegroup};
+pub(crate) use self::ledger::{Ledger, Shadow};
+pub(crate) use self::parts::{AccessEntry, Addon, FargateProfile, PodIdentity, PolicyUse};
+pub(crate) use self::update::{Change, Progress, Target, Trouble, Update};
 
-const CONFIG_MAPS: ResourceRef = ResourceRef::new("", "v1", "configmaps");
-const NAMESPACE: &str = "default";
-/// The key in the ConfigMap's data.
-const ENTRY: &str = "cluster.json";
+use crate::ACCOUNT_ID;
+use crate::eks::{ClusterRequest, NodegroupRequest};
+use crate::paths;
 
 /// Which EKS cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,7 +45,7 @@ pub(crate) struct Cluster {
     pub(crate) key: ClusterKey,
     /// Told apart from an earlier cluster of the same name.
     pub(crate) uid: String,
-    /// As it was asked for, except `tags`, which live below.
+    /// As it is configured now, except `tags` and `version`, which live below.
     pub(crate) request: ClusterRequest,
     /// Filled in when the request had none.
     pub(crate) version: String,
@@ -49,24 +53,73 @@ pub(crate) struct Cluster {
     pub(crate) phase: Phase,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) nodegroups: BTreeMap<String, Nodegroup>,
+    /// The principal that created it.
+    #[serde(default)]
+    pub(crate) creator: String,
+    #[serde(default)]
+    pub(crate) addons: BTreeMap<String, Addon>,
+    /// By principal.
+    #[serde(default)]
+    pub(crate) entries: BTreeMap<String, AccessEntry>,
+    /// By association id.
+    #[serde(default)]
+    pub(crate) identities: BTreeMap<String, PodIdentity>,
+    #[serde(default)]
+    pub(crate) fargate: BTreeMap<String, FargateProfile>,
+    /// Oldest first.
+    #[serde(default)]
+    pub(crate) updates: Vec<Update>,
+    /// What the cluster made in the cloud by itself: `LoadBalancer ns/name`, `Volume ns/name`.
+    #[serde(default)]
+    pub(crate) outside: BTreeSet<String>,
 }
 
 /// A managed node group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Nodegroup {
     pub(crate) uid: String,
-    /// As it was asked for, except `tags`, which live below.
+    /// As it is configured now, except `tags` and `version`, which live below.
     pub(crate) request: NodegroupRequest,
     pub(crate) version: String,
+    #[serde(default)]
+    pub(crate) release: String,
     pub(crate) created_at: Timestamp,
     pub(crate) modified_at: Timestamp,
     pub(crate) phase: Phase,
     pub(crate) tags: BTreeMap<String, String>,
+    /// How many machines there are.
+    #[serde(default)]
+    pub(crate) machines: u32,
+    /// How often all machines were replaced.
+    #[serde(default)]
+    pub(crate) roll: u32,
+    /// Machines cannot be had.
+    #[serde(default)]
+    pub(crate) short: bool,
 }
 
 impl ClusterKey {
     pub(crate) fn arn(&self) -> String {
-        format!("arn:aws:eks:{}:{ACCOUNT_ID}:cluster/{}", self.region, self.name)
+        self.arn_of(&format!("cluster/{}", self.name))
+    }
+
+    /// The ARN of something of EKS in this region.
+    pub(crate) fn arn_of(&self, resource: &str) -> String {
+        format!("arn:{}:eks:{}:{ACCOUNT_ID}:{resource}", self.partition(), self.region)
+    }
+
+    /// Of AWS, by its region: `aws`, `aws-cn` or `aws-us-gov`.
+    pub(crate) fn partition(&self) -> &'static str {
+        match self.region.as_str() {
+            region if region.starts_with("cn-") => "aws-cn",
+            region if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+
+    /// Where names of AWS end in this region.
+    pub(crate) fn domain(&self) -> &'static str {
+        if self.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
     }
 
     /// The name of the member's logical cluster and of the record: a DNS label. EKS allows names that are not; those
@@ -99,13 +152,23 @@ impl Phase {
         }
     }
 
-    /// The phase once everything that is due has happened; `None` for gone.
-    fn at(&self, now: Timestamp) -> Option<Self> {
-        match self {
-            Self::Creating { due } if *due <= now => Some(Self::Active),
-            Self::Deleting { due } if *due <= now => None,
-            other => Some(other.clone()),
-        }
+    /// Whether it is coming or going.
+    pub(crate) fn is_moving(&self) -> bool {
+        matches!(self, Self::Creating { .. } | Self::Deleting { .. })
+    }
+
+    pub(crate) fn is_deleting(&self) -> bool {
+        matches!(self, Self::Deleting { .. })
+    }
+
+    /// Whether its creation is due.
+    pub(crate) fn is_made_at(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Creating { due } if *due <= now)
+    }
+
+    /// Whether its deletion is due.
+    pub(crate) fn is_gone_at(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Deleting { due } if *due <= now)
     }
 }
 
@@ -115,97 +178,75 @@ impl Cluster {
         matches!(self.phase, Phase::Active | Phase::Deleting { .. })
     }
 
-    /// What an observer sees at `now`.
-    pub(crate) fn seen_at(self, now: Timestamp) -> Option<SimCluster> {
-        let status = self.phase.at(now)?.as_str().to_owned();
-        let nodegroups = self.nodegroups.into_iter().filter_map(|(name, group)| {
-            let status = group.phase.at(now)?.as_str().to_owned();
-            Some(SimNodegroup { name, status, tags: group.tags })
-        });
-        Some(SimCluster {
-            region: self.key.region,
-            name: self.key.name,
-            status,
-            tags: self.tags,
-            created_at: self.created_at,
-            nodegroups: nodegroups.collect(),
-        })
+    /// The update of a target that is under way.
+    pub(crate) fn under_way(&self, target: &Target) -> Option<&Update> {
+        self.updates.iter().find(|update| update.target == *target && update.is_open())
+    }
+
+    /// As EKS writes it.
+    pub(crate) fn status(&self) -> &'static str {
+        match self.phase {
+            Phase::Active if self.under_way(&Target::Cluster).is_some() => "UPDATING",
+            // Control planes fail with a status of their own.
+            Phase::CreateFailed { .. } => "FAILED",
+            _ => self.phase.as_str(),
+        }
+    }
+
+    /// As EKS writes it; empty when there is no such group.
+    pub(crate) fn nodegroup_status(&self, name: &str) -> &'static str {
+        let Some(group) = self.nodegroups.get(name) else {
+            return "";
+        };
+        match group.phase {
+            Phase::Active if self.under_way(&Target::Nodegroup(name.to_owned())).is_some() => {
+                "UPDATING"
+            }
+            Phase::Active if group.short => "DEGRADED",
+            _ => group.phase.as_str(),
+        }
+    }
+
+    /// As EKS writes it; empty when there is no such add-on.
+    pub(crate) fn addon_status(&self, name: &str) -> &'static str {
+        let Some(addon) = self.addons.get(name) else {
+            return "";
+        };
+        match addon.phase {
+            Phase::Active if self.under_way(&Target::Addon(name.to_owned())).is_some() => {
+                "UPDATING"
+            }
+            _ => addon.phase.as_str(),
+        }
     }
 }
 
 impl Nodegroup {
     pub(crate) fn arn(&self, cluster: &ClusterKey) -> String {
-        let ClusterKey { region, name } = cluster;
         let group = &self.request.nodegroup_name;
-        format!("arn:aws:eks:{region}:{ACCOUNT_ID}:nodegroup/{name}/{group}/{}", self.uid)
+        cluster.arn_of(&format!("nodegroup/{}/{group}/{}", cluster.name, self.uid))
     }
+}
+
+/// A configuration with values set at paths of its wire form; `null` takes a value away.
+///
+/// # Errors
+/// What EKS could not hold: an unknown field, or a value of the wrong kind.
+pub(crate) fn with_values<T: Serialize + DeserializeOwned>(
+    config: &T,
+    values: &[(String, Value)],
+) -> Result<T, String> {
+    let mut document = serde_json::to_value(config).map_err(|error| error.to_string())?;
+    for (path, value) in values {
+        paths::set(&mut document, path, value.clone())?;
+    }
+    serde_json::from_value(document).map_err(|error| error.to_string())
 }
 
 /// The first `digits` hexadecimal digits of the SHA-256 of `text`: for made-up ids that must stay the same.
 pub(crate) fn digest_hex(text: &str, digits: usize) -> String {
     let hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
     hex.chars().take(digits).collect()
-}
-
-/// The records.
-#[derive(Debug)]
-pub(crate) struct Ledger(LogicalCluster);
-
-impl Ledger {
-    pub(crate) fn new(records: LogicalCluster) -> Self {
-        Self(records)
-    }
-
-    pub(crate) async fn one(&self, key: &ClusterKey) -> Result<Option<Cluster>, SettleError> {
-        let record = key.member_id();
-        let object = self.0.get(&CONFIG_MAPS, Some(NAMESPACE), &record).await;
-        object.map(|object| read(&record, &object)).transpose()
-    }
-
-    /// All, by region and name.
-    pub(crate) async fn all(&self) -> Result<Vec<Cluster>, SettleError> {
-        let mut clusters = Vec::new();
-        for object in self.0.list(&CONFIG_MAPS, Some(NAMESPACE)).await {
-            // Kubernetes puts ConfigMaps of its own into namespaces; ours say so.
-            let record = object["metadata"]["name"].as_str().unwrap_or_default();
-            if object["data"][ENTRY].is_string() {
-                clusters.push(read(record, &object)?);
-            }
-        }
-        clusters.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(clusters)
-    }
-
-    pub(crate) async fn save(&self, cluster: &Cluster) -> Result<(), SettleError> {
-        let record = cluster.key.member_id();
-        let text = serde_json::to_string(cluster).map_err(|error| SettleError::Damaged {
-            record: record.clone(),
-            detail: error.to_string(),
-        })?;
-        let object = json!({
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": { "name": record, "namespace": NAMESPACE },
-            "data": { ENTRY: text },
-        });
-        match self.0.put(&CONFIG_MAPS, object).await {
-            Ok(_) => Ok(()),
-            Err(source) => Err(SettleError::NotStored { record, source }),
-        }
-    }
-
-    pub(crate) async fn forget(&self, key: &ClusterKey) -> Result<(), SettleError> {
-        let record = key.member_id();
-        let removed = self.0.delete(&CONFIG_MAPS, Some(NAMESPACE), &record).await;
-        removed.map_err(|source| SettleError::NotStored { record, source })
-    }
-}
-
-fn read(record: &str, object: &serde_json::Value) -> Result<Cluster, SettleError> {
-    let text = object["data"][ENTRY].as_str().unwrap_or_default();
-    serde_json::from_str(text).map_err(|error| SettleError::Damaged {
-        record: record.to_owned(),
-        detail: error.to_string(),
-    })
 }
 
 #[cfg(test)]
@@ -243,11 +284,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_has_happened_for_an_observer() {
+    fn arns_are_of_the_partition_of_their_region() {
+        let arn =
+            |region: &str| ClusterKey { region: region.to_owned(), name: "shop".to_owned() }.arn();
+        assert_eq!(arn("eu-west-1"), "arn:aws:eks:eu-west-1:111122223333:cluster/shop");
+        assert_eq!(arn("cn-north-1"), "arn:aws-cn:eks:cn-north-1:111122223333:cluster/shop");
+        let gov = "arn:aws-us-gov:eks:us-gov-east-1:111122223333:cluster/shop";
+        assert_eq!(arn("us-gov-east-1"), gov);
+    }
+
+    #[test]
+    fn what_is_due_is_due_at_its_instant_and_not_before() {
         let due = Timestamp::from_second(100).expect("in range");
         let early = Timestamp::from_second(99).expect("in range");
-        assert_eq!(Phase::Creating { due }.at(early), Some(Phase::Creating { due }));
-        assert_eq!(Phase::Creating { due }.at(due), Some(Phase::Active));
-        assert_eq!(Phase::Deleting { due }.at(due), None);
+        assert!(!Phase::Creating { due }.is_made_at(early));
+        assert!(Phase::Creating { due }.is_made_at(due));
+        assert!(Phase::Deleting { due }.is_gone_at(due));
+        assert!(!Phase::Deleting { due }.is_gone_at(early));
     }
 }

@@ -1,10 +1,20 @@
-//! The simulated cloud from outside: raw HTTP, signed by AWS's own signer.
+//! The simulated cloud from outside: raw HTTP, signed by AWS's own signer, and boto3.
 
+#[path = "it/boto3.rs"]
+mod boto3;
+#[path = "it/faults.rs"]
+mod faults;
 #[path = "it/fixture.rs"]
 mod fixture;
 #[path = "it/lifecycle.rs"]
 mod lifecycle;
 #[path = "it/members.rs"]
 mod members;
+#[path = "it/outside.rs"]
+mod outside;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/sessions.rs"]
+mod sessions;
+#[path = "it/updates.rs"]
+mod updates;

@@ -11,10 +11,12 @@ use kube::{Api, ResourceExt};
 use tokio::task::JoinSet;
 
 use crate::Clouds;
+use crate::accounts::Accounts;
 use crate::cluster_policy::on_member::OnMember;
 use crate::cluster_policy::summary::Summary;
-use crate::managed_cluster::{ManagedClusterController, is_leaving, key_of};
+use crate::managed_cluster::{ManagedClusterController, account_name, is_leaving, key_of};
 use crate::members::{Connector, Members};
+use crate::safety::SafetyGate;
 
 /// What the controllers need from the outside.
 #[derive(Debug, Clone)]
@@ -44,10 +46,14 @@ struct Caches {
     policies: Arc<Cache<ClusterPolicy>>,
     accounts: Arc<Cache<ProviderConfig>>,
     members: Arc<Members>,
+    safety: Arc<SafetyGate>,
 }
 
-/// Runs all controllers, until the future is dropped. Nothing is decided before every cache is loaded.
-pub async fn run(fleet: Fleet) {
+/// Runs all controllers, until the future is dropped. Nothing is decided before every cache is loaded, and before it is
+/// known whether writes are frozen.
+pub async fn run(mut fleet: Fleet) {
+    let safety = SafetyGate::new(fleet.context.client.clone(), Arc::clone(&fleet.context.gate));
+    fleet.context.gate = safety.clone();
     let queues = Arc::new(Queues::default());
     let Context { clock, ids, .. } = fleet.context.clone();
     let caches = Arc::new(Caches {
@@ -55,12 +61,14 @@ pub async fn run(fleet: Fleet) {
         policies: Cache::new(),
         accounts: Cache::new(),
         members: Arc::new(Members::new(Arc::clone(&fleet.connector), clock, ids)),
+        safety,
     });
     let mut tasks = JoinSet::new();
     start_watches(&fleet, &queues, &caches, &mut tasks);
     caches.accounts.loaded().await;
     caches.policies.loaded().await;
     caches.clusters.loaded().await;
+    caches.safety.heard().await;
     start_controllers(&fleet, &queues, &caches, &mut tasks);
     while let Some(ended) = tasks.join_next().await {
         // Watches and loops never end by themselves, so whatever ended is a bug; the rest goes on.
@@ -84,8 +92,9 @@ fn start_watches(
             if old.map(|old| &old.spec) != new.map(|new| &new.spec) {
                 let name = old.or(new).map(ResourceExt::name_any).unwrap_or_default();
                 for cluster in known.clusters.list() {
-                    if cluster.spec.provider_config_ref.name == name {
+                    if account_name(&cluster) == name {
                         wake.clusters.add(key_of(&cluster));
+                        wake.on_member.add(key_of(&cluster));
                     }
                 }
             }
@@ -121,6 +130,13 @@ fn start_watches(
         Arc::clone(ids),
         move |old, new| cluster_changed(&wake, &known, (old, new)),
     ));
+    let (wake, known) = (Arc::clone(queues), Arc::clone(caches));
+    tasks.spawn(Arc::clone(&caches.safety).poll(move || {
+        for cluster in known.clusters.list() {
+            wake.clusters.add(key_of(&cluster));
+            wake.on_member.add(key_of(&cluster));
+        }
+    }));
 }
 
 fn wake_policies(queues: &Queues, caches: &Caches) {
@@ -185,17 +201,22 @@ fn start_controllers(
     tasks: &mut JoinSet<()>,
 ) {
     let context = &fleet.context;
+    let accounts =
+        Accounts::new(context.client.clone(), fleet.hub.clone(), Arc::clone(&caches.accounts));
     let clusters = ManagedClusterController {
         client: context.client.clone(),
-        hub: fleet.hub.clone(),
         clock: Arc::clone(&context.clock),
         clouds: fleet.clouds.clone(),
-        accounts: Arc::clone(&caches.accounts),
+        accounts: accounts.clone(),
+        members: Arc::clone(&caches.members),
+        safety: Arc::clone(&caches.safety),
         token_command: fleet.token_command.clone(),
     };
     let on_member = OnMember {
         client: context.client.clone(),
         clouds: fleet.clouds.clone(),
+        clock: Arc::clone(&context.clock),
+        accounts,
         policies: Arc::clone(&caches.policies),
         members: Arc::clone(&caches.members),
         queue: Arc::clone(&queues.on_member),

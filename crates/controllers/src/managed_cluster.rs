@@ -1,56 +1,79 @@
 //! `ManagedCluster`: one cluster in a cloud.
 //!
-//! Reads the object, its account and its connection Secret; asks the cloud; lets `plan` decide; acts on cloud and Secret;
-//! tells what it saw. `status.rs` has the telling.
+//! Reads the object, its account and its connection Secret; asks the cloud, and the member where that is needed; lets
+//! `plan` decide; acts on cloud, member and Secret; tells what it saw. `desired.rs` and `asked.rs` parse what is asked and what the object allows,
+//! `connection.rs` keeps the Secret, `member.rs` looks at the member and `emptying.rs` acts there, `cloud.rs` acts in the
+//! cloud under the fuse and writes the history, `drift.rs` and `status.rs` have the telling.
 
+mod asked;
+mod cloud;
+mod connection;
+mod desired;
+mod drift;
+mod emptying;
+mod member;
 mod status;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_api_types::{
-    CONFIRM_DELETE, Connection, DeletionPolicy, FINALIZER_INFRASTRUCTURE, MANAGED_BY,
-    ManagedCluster, ProviderConfig,
+    CONFIRM_DELETE, Connection, ConnectionType, DeletionPolicy, FINALIZER_INFRASTRUCTURE,
+    ManagedCluster, ManagementMode,
 };
 use fleetwright_clock::Clock;
-use fleetwright_errclass::Class;
-use fleetwright_names::{HubId, ObjectKey, Owner, Ownership, Uid};
+use fleetwright_names::{ObjectKey, Owner, Ownership, PoolName, sha256_hex};
 use fleetwright_plan::{
-    Address, ChangeKind, CloudAction, CloudStep, DesiredCluster, Goal, HubStep, LintError, Phase,
-    Plan, Problem, Resource, Seen, SeenCluster, Snapshot, Step, Waiting, lint, plan_cluster,
+    Address, ChangeKind, Credentials, DesiredCluster, Goal, LintError, Pace, Phase, Plan, PoolWay,
+    Problem, Resource, Rules, SeenCluster, Situation, Snapshot, Step, Waiting, lint, plan_cluster,
 };
-use fleetwright_provider::{Asked, CloudError, Provider};
-use fleetwright_reconcile::{Cache, Conditions, Controller, Failure, Progress};
-use fleetwright_render::{
-    CONNECTION_TYPE, LABEL_MANAGED_BY, connection_secret, connection_secret_name,
-};
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use fleetwright_provider::{Access, CloudError, Provider};
+use fleetwright_reconcile::{Conditions, Controller, Failure, Progress};
+use fleetwright_render::connection_secret_name;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
+use self::connection::FoundSecret;
 use crate::Clouds;
+use crate::accounts::Accounts;
+use crate::members::{Member, Members};
+use crate::safety::{Safety, SafetyGate};
+
+pub(crate) use self::asked::{instant, mode};
+pub(crate) use self::connection::is_connection;
+pub(crate) use self::status::unseen;
+
+/// How long a cluster on its way out may clean up what it made outside itself, counted from the deletion of its object.
+/// After that the deletion goes on, and what is left behind is told.
+pub const CLEAN_UP: Duration = Duration::from_secs(15 * 60);
+/// While the cloud does not know us, a look is of no use more often than this.
+const UNKNOWN_TO_THE_CLOUD: Duration = Duration::from_secs(60);
 
 /// The controller of `ManagedCluster`.
 pub struct ManagedClusterController {
     /// The hub.
     pub client: Client,
-    /// Who this hub is.
-    pub hub: HubId,
     /// The providers in use.
     pub clouds: Clouds,
-    /// How long an object has been on its way out.
+    /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// The accounts.
-    pub accounts: Arc<Cache<ProviderConfig>>,
+    pub accounts: Accounts,
+    /// Clients of the members.
+    pub members: Arc<Members>,
+    /// Freeze and fuse.
+    pub safety: Arc<SafetyGate>,
     /// The program that kubeconfigs call for a token, with its first arguments.
     pub token_command: Vec<String>,
 }
 
 impl std::fmt::Debug for ManagedClusterController {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ManagedClusterController").field("hub", &self.hub).finish_non_exhaustive()
+        f.debug_struct("ManagedClusterController")
+            .field("accounts", &self.accounts)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,50 +81,24 @@ impl std::fmt::Debug for ManagedClusterController {
 #[derive(Debug)]
 pub struct Declared {
     cluster: Arc<ManagedCluster>,
-    account: Option<Arc<ProviderConfig>>,
+    /// `None`: there is no such ProviderConfig.
+    access: Option<Access>,
     /// What bears the name of the connection Secret.
     secret: FoundSecret,
+    /// What freeze and fuse say.
+    safety: Safety,
+    /// The instant of the decision.
+    now: jiff::Timestamp,
+}
+
+impl Declared {
     /// How long ago the object was deleted; zero while it is not.
-    leaving_for: Duration,
-}
-
-/// What bears the name of the connection Secret. Of a stranger's nothing is kept: it may hold a credential.
-#[derive(Debug)]
-enum FoundSecret {
-    Nothing,
-    Stranger,
-    /// Ours, with the data that we compare.
-    Ours(Value),
-}
-
-impl FoundSecret {
-    fn read(secret: Option<&Secret>) -> Self {
-        match secret {
-            None => Self::Nothing,
-            Some(secret) if is_connection(secret) => {
-                Self::Ours(serde_json::to_value(&secret.data).unwrap_or_default())
-            }
-            Some(_) => Self::Stranger,
-        }
+    fn leaving_for(&self) -> Duration {
+        let since = self.cluster.metadata.deletion_timestamp.as_ref().map(|since| since.0);
+        since
+            .and_then(|since| Duration::try_from(self.now.duration_since(since)).ok())
+            .unwrap_or_default()
     }
-
-    /// Whether it lacks something of what we declare; more keys than ours are none of our business.
-    fn lacks(&self, wanted: &Value) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Stranger => false,
-            Self::Ours(found) => {
-                let mut wanted = wanted["data"].as_object().into_iter().flatten();
-                wanted.any(|(key, value)| found.get(key) != Some(value))
-            }
-        }
-    }
-}
-
-/// Whether a Secret is one of our connection Secrets: by its type, which only we use, and our label.
-pub(crate) fn is_connection(secret: &Secret) -> bool {
-    secret.type_.as_deref() == Some(CONNECTION_TYPE)
-        && secret.labels().get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY)
 }
 
 /// What is asked of the cloud.
@@ -112,15 +109,58 @@ pub struct Desired {
     hold: Option<Waiting>,
     owner: Owner,
     generation: i64,
-    /// `None`: nothing was ever made.
-    address: Option<Address>,
+    /// Where, and through which account. `None`: nothing was ever made.
+    place: Option<(Address, Access)>,
     /// `None` when the object is being deleted.
     cluster: Option<DesiredCluster>,
     cloud: Arc<dyn Provider>,
+    rules: Rules,
+    /// The proxy on the way to the member.
+    proxy_url: Option<String>,
+    notes: Notes,
+}
+
+/// What later phases of one reconcile learn from earlier ones.
+#[derive(Debug, Default)]
+struct Notes {
+    /// How the member is reached, as the cloud said.
+    connection: OnceLock<Connection>,
+    /// The first digits of the digest of the plan's text, for the history.
+    plan: OnceLock<String>,
+}
+
+impl Desired {
+    fn observes_only(&self) -> bool {
+        self.rules.mode == ManagementMode::Observe
+    }
+
+    fn is_ours(&self, tags: &BTreeMap<String, String>) -> bool {
+        self.owner.reads(tags) == Ownership::Ours
+    }
+
+    /// How the member is reached, once it is ours (or only looked at) and answers.
+    fn connection_to(&self, seen: &SeenCluster) -> Option<Connection> {
+        let known = self.observes_only() || self.is_ours(&seen.tags);
+        if !known || !matches!(seen.phase, Phase::Active | Phase::Updating) {
+            return None;
+        }
+        Some(Connection {
+            endpoint: seen.endpoint.clone()?,
+            certificate_authority: seen.certificate_authority.clone()?,
+            proxy_url: self.proxy_url.clone(),
+        })
+    }
+
+    fn member(&self) -> Option<Member> {
+        let (address, access) = self.place.clone()?;
+        let connection = self.notes.connection.get()?.clone();
+        let (key, cloud) = (self.owner.object.clone(), Arc::clone(&self.cloud));
+        Some(Member { key, address, connection, cloud, access })
+    }
 }
 
 /// A failure of a cloud, as the loop wants it.
-pub(crate) fn cloud(error: CloudError) -> Failure {
+pub(crate) fn cloud_failure(error: CloudError) -> Failure {
     Failure {
         class: error.class,
         code: error.code.to_owned(),
@@ -140,186 +180,51 @@ pub(crate) fn provider_key(cluster: &ManagedCluster) -> Option<&str> {
     seen.or(cluster.spec.provider())
 }
 
-impl ManagedClusterController {
-    fn owner(&self, cluster: &ManagedCluster) -> Result<Owner, Problem> {
-        let uid = Uid::new(cluster.uid().unwrap_or_default())
-            .map_err(|error| Problem::new("metadata.uid", error.to_string()))?;
-        Ok(Owner { hub: self.hub.clone(), object: key_of(cluster), uid })
-    }
+/// The account in use. On the way out that of the status wins, since deletion must find what was made.
+pub(crate) fn account_name(cluster: &ManagedCluster) -> &str {
+    let made = || cluster.status.as_ref()?.observed.as_ref()?.provider_config.as_deref();
+    let leaving = cluster.metadata.deletion_timestamp.is_some();
+    leaving.then(made).flatten().unwrap_or(&cluster.spec.provider_config_ref.name)
+}
 
-    fn cloud_of(&self, cluster: &ManagedCluster) -> Result<Arc<dyn Provider>, Problem> {
-        let key = provider_key(cluster)
-            .ok_or_else(|| Problem::new("spec", "exactly one provider block is needed"))?;
-        self.clouds.get(key).cloned().ok_or_else(|| {
-            Problem::new("status.provider", format!("this program has no provider {key:?}"))
-        })
-    }
-
-    fn leaving(&self, cluster: &ManagedCluster) -> Result<Desired, Vec<Problem>> {
-        let cloud = self.cloud_of(cluster).map_err(|problem| vec![problem])?;
-        let goal = match cluster.spec.deletion_policy.unwrap_or(DeletionPolicy::Retain) {
-            DeletionPolicy::Retain => Goal::Released,
-            DeletionPolicy::Delete => Goal::Absent,
-        };
-        let hold = (!is_leaving(cluster)).then(|| confirmation(cluster));
-        Ok(Desired {
-            goal,
-            hold,
-            owner: self.owner(cluster).map_err(|problem| vec![problem])?,
-            generation: cluster.metadata.generation.unwrap_or_default(),
-            address: cloud.address(cluster),
-            cluster: None,
-            cloud,
-        })
-    }
-
-    fn account<'d>(&self, declared: &'d Declared) -> Result<&'d ProviderConfig, Problem> {
-        let name = &declared.cluster.spec.provider_config_ref.name;
-        let field = "spec.providerConfigRef.name";
-        let account = declared.account.as_deref().ok_or_else(|| {
-            Problem::new(field, format!("there is no providerconfigs.fleetwright.dev {name:?}"))
-        })?;
-        let namespace = declared.cluster.namespace().unwrap_or_default();
-        let allowed = account.spec.allowed_namespaces.as_ref();
-        if allowed.is_some_and(|allowed| allowed.names.contains(&namespace)) {
-            Ok(account)
-        } else {
-            Err(Problem::new(
-                field,
-                format!(
-                    "{name:?} does not allow namespace {namespace:?}; its owner can add it to spec.allowedNamespaces.names"
-                ),
-            ))
-        }
-    }
-
-    /// The Secret that clients shall find, once the cluster can be reached.
-    fn connection(&self, desired: &Desired, snapshot: &Snapshot) -> Option<Value> {
-        let seen = snapshot.cluster.present()?;
-        let ours = desired.owner.reads(&seen.tags) == Ownership::Ours;
-        if !ours || !matches!(seen.phase, Phase::Active | Phase::Updating) {
-            return None;
-        }
-        let connection = Connection {
-            endpoint: seen.endpoint.clone()?,
-            certificate_authority: seen.certificate_authority.clone()?,
-        };
-        Some(connection_secret(
-            &desired.owner.object,
-            &desired.owner.uid,
-            desired.address.as_ref()?,
-            &connection,
-            &self.token_command,
-        ))
-    }
-
-    /// Adds what the connection Secret needs to the plan of the cloud.
-    fn plan_connection(
-        &self,
-        plan: &mut Plan,
-        declared: &Declared,
-        desired: &Desired,
-        snapshot: &Snapshot,
-    ) {
-        let key = &desired.owner.object;
-        let (namespace, name) = (key.namespace.clone(), connection_secret_name(&key.name));
-        let step = match (desired.goal, &declared.secret) {
-            (Goal::Present, found) => match (self.connection(desired, snapshot), found) {
-                (Some(_), FoundSecret::Stranger) => {
-                    let what = format!(
-                        "secret {namespace}/{name} exists and is not ours; remove or rename it"
-                    );
-                    plan.refused.push(Problem::new("", what));
-                    return;
-                }
-                (Some(object), found) if found.lacks(&object) => HubStep::PutConnection { object },
-                _ => return,
-            },
-            (Goal::Absent | Goal::Released, FoundSecret::Ours(_)) => {
-                HubStep::DeleteConnection { namespace, name }
-            }
-            (Goal::Absent | Goal::Released, FoundSecret::Nothing | FoundSecret::Stranger) => return,
-        };
-        // First: who waits for a pool can use the control plane meanwhile, and who leaves is told before the end.
-        plan.steps.insert(0, Step::Hub(step));
-        plan.gone = false;
-        // Look again soon: nobody else would tell that this was the last step.
-        plan.requeue = Some(desired.cloud.limits().poll_busy);
-    }
-
-    fn secrets(&self, namespace: &str) -> Api<Secret> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-
-    async fn act_on_hub(&self, step: &HubStep) -> Result<(), Failure> {
-        match step {
-            HubStep::PutConnection { object } => {
-                let text = |path: &str| {
-                    object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
-                };
-                let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-                let deed = format!("write secret {namespace}/{name}");
-                let api = self.secrets(&namespace);
-                let wanted: Secret = serde_json::from_value(object.clone())
-                    .map_err(|error| Failure::new(Class::Bug, "BadSecret", error.to_string()))?;
-                match api.create(&PostParams::default(), &wanted).await {
-                    Err(kube::Error::Api(status)) if status.code == 409 => {
-                        api.patch(&name, &PatchParams::default(), &Patch::Merge(object)).await
-                    }
-                    other => other,
-                }
-                .map(drop)
-                .map_err(|error| Failure::kube(&deed, &error))
-            }
-            HubStep::DeleteConnection { namespace, name } => {
-                match self.secrets(namespace).delete(name, &DeleteParams::default()).await {
-                    Ok(_) => Ok(()),
-                    Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-                    Err(error) => {
-                        Err(Failure::kube(&format!("delete secret {namespace}/{name}"), &error))
-                    }
-                }
-            }
-        }
-    }
+/// The proxy on the way to the member, if one is declared.
+pub(crate) fn proxy_url(cluster: &ManagedCluster) -> Option<String> {
+    let declared = cluster.spec.connection.as_ref();
+    let proxied = declared.filter(|declared| declared.type_ == ConnectionType::HttpProxy)?;
+    proxied.proxy_url.clone()
 }
 
 impl ManagedClusterController {
-    /// Creations that a plan leaves for later because the control plane is not there yet: its pools.
-    pub(crate) fn later(&self, progress: &Progress<Desired, Snapshot>) -> Vec<Step> {
-        let (Some(desired), Some(snapshot)) = (&progress.desired, &progress.snapshot) else {
-            return Vec::new();
+    /// Looks at the member, where its state decides what happens in the cloud. A member that does not answer is not
+    /// seen, and no failure.
+    async fn look_at_member(&self, desired: &Desired, snapshot: &mut Snapshot) {
+        let retiring: Vec<PoolName> = match &desired.cluster {
+            Some(cluster) if !desired.observes_only() => retiring(desired, cluster, snapshot),
+            Some(_) | None => Vec::new(),
         };
-        let (Some(cluster), Some(address)) = (&desired.cluster, &desired.address) else {
-            return Vec::new();
-        };
-        let ready = |seen: &SeenCluster| matches!(seen.phase, Phase::Active | Phase::Updating);
-        let unseen = matches!(snapshot.cluster, Seen::Unknown { .. });
-        let refused = progress.plan.as_ref().is_some_and(|plan| !plan.refused.is_empty());
-        if unseen || refused || snapshot.cluster.present().is_some_and(ready) {
-            return Vec::new();
+        let clean_up = desired.goal == Goal::Absent
+            && desired.hold.is_none()
+            && desired.rules.clean_up_until.is_some();
+        if retiring.is_empty() && !clean_up {
+            return;
         }
-        let changes = desired.cloud.diff(cluster, snapshot).into_iter();
-        changes
-            .filter(|change| change.resource != Resource::Cluster)
-            .filter_map(|change| match change.kind {
-                ChangeKind::Create { body } => {
-                    Some((change.resource, CloudAction::Create { body }))
-                }
-                ChangeKind::Delete | ChangeKind::Refused { .. } => None,
-            })
-            .map(|(resource, action)| {
-                let owner = desired.owner.clone();
-                Step::Cloud(CloudStep::new(
-                    address.clone(),
-                    resource,
-                    owner,
-                    desired.generation,
-                    action,
-                ))
-            })
-            .collect()
+        let Some(member) = desired.member() else { return };
+        let selectors =
+            retiring.into_iter().map(|pool| (desired.cloud.node_selector(&pool), pool)).collect();
+        let wanted = member::Wanted { selectors, outside: clean_up };
+        snapshot.member = member::look(&self.members, &member, &wanted).await;
     }
+}
+
+/// Pools whose successor is declared.
+fn retiring(desired: &Desired, cluster: &DesiredCluster, snapshot: &Snapshot) -> Vec<PoolName> {
+    let changes = desired.cloud.diff(cluster, snapshot).into_iter();
+    changes
+        .filter_map(|change| match (change.resource, change.kind) {
+            (Resource::Pool(pool), ChangeKind::Retire { .. }) => Some(pool),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Whether the object is being deleted and nobody has to confirm it any more.
@@ -327,17 +232,6 @@ pub(crate) fn is_leaving(cluster: &ManagedCluster) -> bool {
     let confirmed = || cluster.annotations().get(CONFIRM_DELETE) == cluster.metadata.uid.as_ref();
     let free = cluster.spec.deletion_policy != Some(DeletionPolicy::Delete);
     cluster.metadata.deletion_timestamp.is_some() && (free || confirmed())
-}
-
-fn confirmation(cluster: &ManagedCluster) -> Waiting {
-    let uid = cluster.uid().unwrap_or_default();
-    let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
-    Waiting::new(
-        "the deletion to be confirmed",
-        format!(
-            "a person: kubectl annotate managedclusters.fleetwright.dev -n {namespace} {name} {CONFIRM_DELETE}={uid}"
-        ),
-    )
 }
 
 #[async_trait]
@@ -360,46 +254,39 @@ impl Controller for ManagedClusterController {
     }
 
     async fn read(&self, cluster: Arc<ManagedCluster>) -> Result<Declared, Failure> {
-        let account = ObjectKey::cluster_scoped(&cluster.spec.provider_config_ref.name);
         let namespace = cluster.namespace().unwrap_or_default();
         let name = connection_secret_name(&cluster.name_any());
         let secret =
             self.secrets(&namespace).get_opt(&name).await.map_err(|error| {
                 Failure::kube(&format!("get secret {namespace}/{name}"), &error)
             })?;
-        let secret = FoundSecret::read(secret.as_ref());
-        let leaving_for = cluster.metadata.deletion_timestamp.as_ref().map(|since| since.0);
-        let leaving_for = leaving_for.map(|since| self.clock.now().duration_since(since));
-        let leaving_for =
-            leaving_for.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
-        Ok(Declared { account: self.accounts.get(&account), secret, leaving_for, cluster })
+        Ok(Declared {
+            access: self.accounts.access(account_name(&cluster), &namespace).await?,
+            secret: FoundSecret::read(secret.as_ref()),
+            safety: self.safety.safety(),
+            now: self.clock.now(),
+            cluster,
+        })
     }
 
     fn validate(&self, declared: &Declared) -> Result<Desired, Vec<Problem>> {
-        let cluster = declared.cluster.as_ref();
-        if cluster.metadata.deletion_timestamp.is_some() {
-            return self.leaving(cluster);
+        if declared.cluster.metadata.deletion_timestamp.is_some() {
+            self.leaving(declared)
+        } else {
+            self.staying(declared)
         }
-        let cloud = self.cloud_of(cluster).map_err(|problem| vec![problem])?;
-        let owner = self.owner(cluster).map_err(|problem| vec![problem])?;
-        let account = self.account(declared).map_err(|problem| vec![problem])?;
-        let desired = cloud.desire(Asked { cluster, account, owner: &owner })?;
-        Ok(Desired {
-            goal: Goal::Present,
-            hold: None,
-            owner,
-            generation: desired.generation,
-            address: Some(desired.address.clone()),
-            cluster: Some(desired),
-            cloud,
-        })
     }
 
     async fn observe(&self, desired: &Desired) -> Result<Snapshot, Failure> {
-        Ok(match &desired.address {
-            Some(address) => desired.cloud.observe(address).await,
-            None => Snapshot { cluster: Seen::Absent, pools: std::collections::BTreeMap::new() },
-        })
+        let Some((address, access)) = &desired.place else { return Ok(Snapshot::absent()) };
+        let declared = desired.cluster.as_ref();
+        let mut snapshot = desired.cloud.observe(access, address, declared).await;
+        let seen = snapshot.cluster.present();
+        if let Some(connection) = seen.and_then(|seen| desired.connection_to(seen)) {
+            desired.notes.connection.get_or_init(|| connection);
+        }
+        self.look_at_member(desired, &mut snapshot).await;
+        Ok(snapshot)
     }
 
     fn plan(
@@ -408,51 +295,56 @@ impl Controller for ManagedClusterController {
         desired: &Desired,
         snapshot: &Snapshot,
     ) -> Result<Plan, LintError> {
-        let limits = desired.cloud.limits();
+        let generation = desired.generation;
         if let Some(hold) = &desired.hold {
-            return Ok(Plan {
-                generation: desired.generation,
-                waiting: vec![hold.clone()],
-                ..Plan::default()
-            });
+            return Ok(Plan { generation, waiting: vec![hold.clone()], ..Plan::default() });
         }
-        let Some(address) = &desired.address else {
-            return Ok(Plan { generation: desired.generation, gone: true, ..Plan::default() });
+        let Some((address, _)) = &desired.place else {
+            let mut plan = Plan { generation, gone: true, ..Plan::default() };
+            self.plan_connection(&mut plan, declared, desired, snapshot);
+            return Ok(plan);
         };
-        let changes = desired
-            .cluster
-            .as_ref()
-            .map(|cluster| desired.cloud.diff(cluster, snapshot))
-            .unwrap_or_default();
-        let mut plan = plan_cluster(
-            desired.goal,
-            (&desired.owner, desired.generation),
+        let limits = desired.cloud.limits();
+        let cluster = desired.cluster.as_ref();
+        let changes = cluster.map(|cluster| desired.cloud.diff(cluster, snapshot));
+        let owned = desired.owner.tags();
+        let pools = cluster.map(|cluster| {
+            PoolWay::of(cluster, snapshot, |pool| desired.cloud.node_selector(pool))
+        });
+        let situation = Situation {
+            goal: desired.goal,
+            owner: &desired.owner,
+            generation,
             address,
-            (snapshot, &changes),
-            (limits.poll_busy, limits.poll_idle),
-        );
+            snapshot,
+            changes: changes.as_deref().unwrap_or_default(),
+            tags: cluster.map_or(&owned, |cluster| &cluster.tags),
+            pools: &pools.unwrap_or_default(),
+            rules: &desired.rules,
+            now: declared.now,
+            pace: Pace { busy: limits.poll_busy, idle: limits.poll_idle },
+        };
+        let mut plan = plan_cluster(&situation);
         self.plan_connection(&mut plan, declared, desired, snapshot);
-        if plan.gone
-            && let Some(left) = in_doubt(declared, desired)
-        {
+        if let Some(left) = in_doubt(declared, desired).filter(|_| plan.gone) {
             plan.gone = false;
             plan.requeue = Some(left);
             let cloud = desired.cloud.key();
             plan.waiting.push(Waiting::new("a create that may still be on its way", cloud));
         }
-        lint(&plan, snapshot)?;
+        if matches!(snapshot.credentials, Credentials::Failed { .. }) {
+            plan.requeue = Some(UNKNOWN_TO_THE_CLOUD);
+        }
+        lint(&plan, &situation)?;
+        desired.notes.plan.get_or_init(|| sha256_hex(plan.to_string())[..12].to_owned());
         Ok(plan)
     }
 
     async fn act(&self, desired: &Desired, step: &Step) -> Result<(), Failure> {
         match step {
-            Step::Cloud(step) => desired.cloud.act(step).await.map_err(cloud),
+            Step::Cloud(step) => self.act_in_cloud(desired, step).await,
             Step::Hub(step) => self.act_on_hub(step).await,
-            Step::Member(step) => Err(Failure::new(
-                Class::Bug,
-                "WrongController",
-                format!("{step} is not for the controller of ManagedCluster"),
-            )),
+            Step::Member(step) => self.act_on_member(desired, step).await,
         }
     }
 
@@ -468,6 +360,6 @@ impl Controller for ManagedClusterController {
 
 /// How much longer a create that we sent before the deletion may still arrive.
 fn in_doubt(declared: &Declared, desired: &Desired) -> Option<Duration> {
-    let left = desired.cloud.limits().in_doubt.checked_sub(declared.leaving_for)?;
+    let left = desired.cloud.limits().in_doubt.checked_sub(declared.leaving_for())?;
     (!left.is_zero()).then_some(left)
 }

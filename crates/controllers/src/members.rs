@@ -10,7 +10,7 @@ use fleetwright_clock::{Clock, Ids};
 use fleetwright_errclass::backoff;
 use fleetwright_names::ObjectKey;
 use fleetwright_plan::Address;
-use fleetwright_provider::{Provider, Secret};
+use fleetwright_provider::{Access, Provider, Secret};
 use fleetwright_reconcile::{Failure, Queue};
 use fleetwright_render::LABEL_MANAGED_BY;
 use futures::{Stream, StreamExt, stream};
@@ -21,6 +21,9 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+use crate::accounts::same;
+use crate::managed_cluster::cloud_failure;
 
 /// Makes a client of a member's API: over TLS in the real world, in process in a simulated one.
 pub trait Connector: Send + Sync + Debug {
@@ -42,6 +45,15 @@ pub struct Member {
     pub connection: Connection,
     /// The cloud that makes its tokens.
     pub cloud: Arc<dyn Provider>,
+    /// The account through which it does.
+    pub access: Access,
+}
+
+impl Member {
+    /// Whether a client or watch made for `self` serves `other` as well.
+    fn is_as(&self, other: &Self) -> bool {
+        self.connection == other.connection && same(&self.access, &other.access)
+    }
 }
 
 /// Clients and watches of all members.
@@ -56,8 +68,8 @@ pub struct Members {
 #[derive(Default)]
 struct State {
     clients: BTreeMap<ObjectKey, Held>,
-    /// One task a member, under the connection it was started for; dropped (and so aborted) with the member.
-    watches: BTreeMap<ObjectKey, (Connection, JoinSet<()>)>,
+    /// One task a member, under the way it was started for; dropped (and so aborted) with the member.
+    watches: BTreeMap<ObjectKey, (Member, JoinSet<()>)>,
     answers: BTreeMap<ObjectKey, Instant>,
 }
 
@@ -69,7 +81,7 @@ impl Debug for State {
 
 #[derive(Clone)]
 struct Held {
-    connection: Connection,
+    member: Member,
     client: Client,
     expires_at: Timestamp,
 }
@@ -95,7 +107,7 @@ impl Members {
     pub async fn client(&self, member: &Member) -> Result<Client, Failure> {
         let soon = self.clock.now() + RENEW_BEFORE;
         if let Some(held) = self.lock().clients.get(&member.key)
-            && held.connection == member.connection
+            && held.member.is_as(member)
             && held.expires_at > soon
         {
             return Ok(held.client.clone());
@@ -109,8 +121,7 @@ impl Members {
     /// Watches the member, so that `queue` gets its key whenever a namespace or one of our NetworkPolicies changes.
     pub fn watch(&self, member: &Member, queue: &Arc<Queue>) {
         let mut state = self.lock();
-        let connection = &member.connection;
-        if state.watches.get(&member.key).is_some_and(|(watched, _)| watched == connection) {
+        if state.watches.get(&member.key).is_some_and(|(watched, _)| watched.is_as(member)) {
             return;
         }
         let mut task = JoinSet::new();
@@ -121,7 +132,7 @@ impl Members {
             Arc::clone(&self.clock),
             Arc::clone(&self.ids),
         ));
-        state.watches.insert(member.key.clone(), (connection.clone(), task));
+        state.watches.insert(member.key.clone(), (member.clone(), task));
     }
 
     /// Keeps when the member answered last. A failure within `grace` of an answer is given the code [`GRACE_PERIOD`].
@@ -166,9 +177,9 @@ impl Members {
 }
 
 async fn connect(connector: &dyn Connector, member: &Member) -> Result<Held, Failure> {
-    let token = member.cloud.token(&member.address).await.map_err(crate::managed_cluster::cloud)?;
+    let token = member.cloud.token(&member.access, &member.address).await.map_err(cloud_failure)?;
     let client = connector.connect(&member.connection, &token.token)?;
-    Ok(Held { connection: member.connection.clone(), client, expires_at: token.expires_at })
+    Ok(Held { member: member.clone(), client, expires_at: token.expires_at })
 }
 
 /// Watches one member for ever, with a new client whenever the token nears its end.

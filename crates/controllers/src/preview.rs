@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use fleetwright_api_types::{ClusterPolicy, ManagedCluster, ProviderConfig};
 use fleetwright_errclass::Class;
-use fleetwright_plan::{Plan, Problem, Seen, Snapshot, Step};
+use fleetwright_plan::{Credentials, Plan, Problem, Snapshot};
 use fleetwright_reconcile::{Cache, Controller as _, Failure, Progress, Queue, preview};
 
 use crate::Fleet;
+use crate::accounts::Accounts;
 use crate::cluster_policy::on_member::OnMember;
-use crate::managed_cluster::ManagedClusterController;
+use crate::managed_cluster::{ManagedClusterController, unseen};
 use crate::members::Members;
+use crate::safety::{Safety, SafetyGate};
 
 /// The controllers over objects that were read once.
 #[derive(Debug)]
@@ -27,10 +29,8 @@ pub struct Preview {
 pub struct Foreseen {
     /// What is wrong with the declaration.
     pub problems: Vec<Problem>,
-    /// The plan, if there is one.
+    /// The plan, if there is one; what follows later is in [`Plan::held`].
     pub plan: Option<Plan>,
-    /// Steps that follow once what the plan makes is there.
-    pub later: Vec<Step>,
     /// Why there is no plan.
     pub failure: Option<Failure>,
 }
@@ -41,7 +41,6 @@ impl Foreseen {
     pub fn is_settled(&self) -> bool {
         self.failure.is_none()
             && self.problems.is_empty()
-            && self.later.is_empty()
             && self.plan.as_ref().is_some_and(Plan::is_settled)
     }
 
@@ -61,28 +60,40 @@ impl Preview {
         policies: impl IntoIterator<Item = Arc<ClusterPolicy>>,
     ) -> Self {
         let context = &fleet.context;
-        let members = Members::new(
+        let members = Arc::new(Members::new(
             Arc::clone(&fleet.connector),
             Arc::clone(&context.clock),
             Arc::clone(&context.ids),
-        );
+        ));
+        let client = || context.client.clone();
+        let accounts = Accounts::new(client(), fleet.hub.clone(), Cache::of(accounts));
         Self {
             clusters: ManagedClusterController {
-                client: context.client.clone(),
-                hub: fleet.hub.clone(),
+                client: client(),
                 clock: Arc::clone(&context.clock),
                 clouds: fleet.clouds.clone(),
-                accounts: Cache::of(accounts),
+                accounts: accounts.clone(),
+                members: Arc::clone(&members),
+                safety: SafetyGate::new(client(), Arc::clone(&context.gate)),
                 token_command: fleet.token_command.clone(),
             },
             on_member: OnMember {
-                client: context.client.clone(),
+                client: client(),
                 clouds: fleet.clouds.clone(),
+                clock: Arc::clone(&context.clock),
+                accounts,
                 policies: Cache::of(policies),
-                members: Arc::new(members),
+                members,
                 queue: Arc::new(Queue::new()),
             },
         }
+    }
+
+    /// With what the hub says of freeze and fuse, so that deletes which the fuse holds show as held.
+    #[must_use]
+    pub fn with_safety(self, safety: Safety) -> Self {
+        self.clusters.safety.hear(safety);
+        self
     }
 
     /// What is wrong with a declaration. Asks no cloud.
@@ -97,9 +108,9 @@ impl Preview {
     /// What would be done in the cloud and on the hub.
     pub async fn cluster(&self, cluster: Arc<ManagedCluster>) -> Foreseen {
         let progress = preview(&self.clusters, cluster).await;
-        match progress.snapshot.as_ref().and_then(unseen) {
+        match progress.snapshot.as_ref().and_then(unlooked) {
             Some(failure) => Foreseen { failure: Some(failure), ..Foreseen::default() },
-            None => Foreseen { later: self.clusters.later(&progress), ..foreseen(progress) },
+            None => foreseen(progress),
         }
     }
 
@@ -110,18 +121,16 @@ impl Preview {
 }
 
 /// A plan over what could not be seen only says to look again; for a preview that is a failure.
-fn unseen(snapshot: &Snapshot) -> Option<Failure> {
-    let why = match &snapshot.cluster {
-        Seen::Unknown { why, .. } => Some(why),
-        Seen::Absent | Seen::Present(_) => snapshot.pools.values().find_map(|pool| match pool {
-            Seen::Unknown { why, .. } => Some(why),
-            Seen::Absent | Seen::Present(_) => None,
-        }),
-    };
-    why.map(|why| Failure::new(Class::Unknown, "NotSeen", format!("could not look: {why}")))
+fn unlooked(snapshot: &Snapshot) -> Option<Failure> {
+    if let Credentials::Failed { code, why } = &snapshot.credentials {
+        return Some(Failure::new(Class::Refused, code.as_str(), why.as_str()));
+    }
+    let why = unseen(snapshot)?;
+    Some(Failure::new(Class::Unknown, "NotSeen", format!("could not look: {why}")))
 }
 
 fn foreseen<D, S>(progress: Progress<D, S>) -> Foreseen {
-    let Progress { problems, plan, failure, desired: _, snapshot: _, done: _ } = progress;
-    Foreseen { problems, plan, failure, later: Vec::new() }
+    let Progress { problems, plan, failure, desired: _, snapshot: _, done: _, paused: _, held: _ } =
+        progress;
+    Foreseen { problems, plan, failure }
 }

@@ -2,7 +2,13 @@
 
 #[cfg(test)]
 mod it {
+    mod accounts;
+    mod brakes;
+    mod cloud;
     mod deletion;
+    mod drift;
+    mod members;
+    mod modes;
     mod trouble;
     mod world;
 }

@@ -1,11 +1,18 @@
 //! The flags.
 
+mod verbs;
+
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::verbs::{
+    Control, Document, Fault, FaultName, Forget, Freeze, Get, One, Render, Shown, Sim, Thaw,
+    WhichHub, object_key,
+};
 
 /// The end of every help text.
 const EXIT_CODES: &str = "\
@@ -35,9 +42,36 @@ pub(crate) enum Command {
     /// Run the API and all controllers on this machine, and make the clusters as declared
     #[command(after_help = format!("{UP_EXAMPLES}\n\n{EXIT_CODES}"))]
     Up(Up),
-    /// Say what `up` would do with these files, and do nothing
+    /// Run the controllers against any Kubernetes API server; of several such processes one leads
+    #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
+    Run(Run),
+    /// Say what the controllers would do, for the fleet as it is or with these files, and do nothing
     #[command(after_help = format!("{PLAN_EXAMPLES}\n\n{EXIT_CODES}"))]
     Plan(Plan),
+    /// List the clusters, and what holds them back
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", verbs::GET_EXAMPLES))]
+    Get(Get),
+    /// Say why a cluster is not Ready, down to the cause, and what can be done
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", verbs::WHY_EXAMPLES))]
+    Why(One),
+    /// Print the cloud requests and member objects that files mean; asks nobody
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", verbs::RENDER_EXAMPLES))]
+    Render(Render),
+    /// List what was done for a cluster: every call that changed something, or failed to
+    #[command(after_help = EXIT_CODES)]
+    History(One),
+    /// Stop every write to clouds and members, deletes included
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", verbs::SAFETY_EXAMPLES))]
+    Freeze(Freeze),
+    /// End a freeze, and let deletes go on after the fuse has tripped
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", verbs::SAFETY_EXAMPLES))]
+    Thaw(Thaw),
+    /// Let an object go whose deletion cannot end, and write down what stays behind
+    #[command(after_help = EXIT_CODES)]
+    Forget(Forget),
+    /// Let things go wrong in a simulated cloud
+    #[command(after_help = format!("{}\n\n{EXIT_CODES}", verbs::SIM_EXAMPLES))]
+    Sim(Sim),
     /// Print a token for one cluster's API; kubeconfigs call this
     #[command(after_help = EXIT_CODES)]
     Token(Token),
@@ -50,8 +84,10 @@ Examples:
 
 const PLAN_EXAMPLES: &str = "\
 Examples:
-  fleetwright plan -f next/                         against the running hub, or the cloud itself where there is none
-  fleetwright plan --kubeconfig hub.yaml -f next/   against another hub";
+  fleetwright plan                                  what the running hub would do now
+  fleetwright plan -f next/                         with these files over it, or against the cloud where there is no hub
+  fleetwright plan --kubeconfig hub.yaml -f next/   against another hub
+  fleetwright plan -f next/ -o markdown             for a pull request";
 
 #[derive(Debug, Args)]
 pub(crate) struct Up {
@@ -74,27 +110,47 @@ pub(crate) struct Up {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) timeout: Duration,
     /// Output format
-    #[arg(short, value_enum, default_value_t = Format::Text)]
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
+}
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  kubectl apply -f api/crds; fleetwright run --kubeconfig hub.yaml   with the AWS credentials of this environment
+  fleetwright run --kubeconfig hub.yaml --simulate                   try it on a cluster of yours, with emulated clouds";
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The API server that holds the declarations [default: the cluster this runs in, or KUBECONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Emulate the clouds in this process: read no credentials, call nobody
+    #[arg(long)]
+    pub(crate) simulate: bool,
+    /// With --simulate: where the emulated clouds live [default: a folder that is removed at the end]
+    #[arg(long, value_name = "DIR", requires = "simulate")]
+    pub(crate) data: Option<PathBuf>,
+    /// Name of this process in the lease; some random letters are added [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) identity: Option<String>,
+    /// Address of /metrics, /healthz and /readyz, over plain HTTP [default: 127.0.0.1:9464, or a free port]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// Do not wait for a lease: this is the only process, and stays it
+    #[arg(long)]
+    pub(crate) no_leader_election: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// Manifests: files, or folders with .yaml, .yml and .json files; may be repeated
-    #[arg(short = 'f', value_name = "DIR|FILE", required = true)]
+    /// Manifests: files, or folders with .yaml, .yml and .json files; may be repeated [default: the hub as it is]
+    #[arg(short = 'f', value_name = "DIR|FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// The data folder of the hub to compare with [default: that of `up`]
-    #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
-    pub(crate) data: Option<PathBuf>,
-    /// The hub to compare with
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-    /// Compare with the simulated hub
-    #[arg(long)]
-    pub(crate) simulate: bool,
+    #[command(flatten)]
+    pub(crate) hub: WhichHub,
     /// Output format
-    #[arg(short, value_enum, default_value_t = Format::Text)]
-    pub(crate) output: Format,
+    #[arg(short, long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) output: PlanFormat,
 }
 
 #[derive(Debug, Args)]
@@ -108,6 +164,17 @@ pub(crate) struct Token {
     /// The cluster's name in the cloud
     #[arg(long)]
     pub(crate) cluster: String,
+}
+
+/// For people, for programs, or for a pull request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// Lines for people
+    Text,
+    /// One JSON document
+    Json,
+    /// Markdown for a pull request
+    Markdown,
 }
 
 /// For people or for programs.
@@ -128,7 +195,17 @@ impl Cli {
         }
         let quiet = match &self.command {
             Command::Up(up) => up.once || std::io::stderr().is_terminal(),
-            Command::Plan(_) | Command::Token(_) => true,
+            Command::Run(_) => std::io::stderr().is_terminal(),
+            Command::Plan(_)
+            | Command::Get(_)
+            | Command::Why(_)
+            | Command::Render(_)
+            | Command::History(_)
+            | Command::Freeze(_)
+            | Command::Thaw(_)
+            | Command::Forget(_)
+            | Command::Sim(_)
+            | Command::Token(_) => true,
         };
         // What these libraries warn of comes back as an error, which we tell in our own words.
         quiet.then(|| "warn,kube_client=off,aws_config=off".to_owned())

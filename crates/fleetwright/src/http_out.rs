@@ -1,22 +1,28 @@
 //! The way out of the process: HTTP over TLS, bounded in time and size, without redirects and without retries.
 
+mod proxy;
+mod roots;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use anyhow::Context as _;
 use bytes::Bytes;
 use fleetwright_provider::{HttpOut, HttpOutError};
 use fleetwright_verbs::hosts::is_inward;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
+
+use self::proxy::Way;
+
+pub(crate) use self::proxy::Proxies;
 
 /// For one request, from its first byte to the last of the answer.
 const REQUEST: Duration = Duration::from_secs(30);
@@ -40,38 +46,52 @@ pub(crate) enum Allowed {
     Simulation,
 }
 
-/// A way out that trusts the system's authorities, or only `ca_pem`.
+/// A way out that trusts the authorities of this machine, or only `ca_pem`. Clouds are reached through the proxy that the
+/// environment names; simulations and sources of credentials never.
 pub(crate) fn over_tls(allowed: Allowed, ca_pem: Option<&str>) -> anyhow::Result<HttpOut> {
-    let tls = ClientConfig::builder();
-    let tls = match ca_pem {
-        None => {
-            tls.with_native_roots().context("cannot read the system's certificate authorities")?
-        }
-        Some(pem) => {
-            let mut roots = RootCertStore::empty();
-            for found in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                roots.add(found.context("reading a certificate authority")?)?;
-            }
-            tls.with_root_certificates(roots)
-        }
+    let roots = match ca_pem {
+        None => roots::of_this_machine()?,
+        Some(pem) => roots::only(pem)?,
     };
+    let proxies = match allowed {
+        Allowed::Simulation => Proxies::none(),
+        Allowed::Clouds | Allowed::CredentialSources => Proxies::of_environment()?,
+    };
+    Ok(through(allowed, roots, proxies))
+}
+
+fn through(allowed: Allowed, roots: RootCertStore, proxies: Proxies) -> HttpOut {
+    let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_connect_timeout(Some(CONNECT));
     http.set_nodelay(true);
     let https = HttpsConnectorBuilder::new()
-        .with_tls_config(tls.with_no_client_auth())
+        .with_tls_config(tls.clone())
         .https_or_http()
         .enable_http1()
         .enable_http2()
-        .wrap_connector(http);
+        .wrap_connector(Way::new(http, tls, proxies));
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(60))
         .build(https);
-    Ok(BoxCloneSyncService::new(tower::service_fn(move |request| {
+    BoxCloneSyncService::new(tower::service_fn(move |request| {
         send(client.clone(), allowed, request)
-    })))
+    }))
+}
+
+/// Whether a POST changes nothing: AWS asks who somebody is, and what a parameter says, by POST.
+fn only_asks(request: &Request<Bytes>) -> bool {
+    let header = |name: &str| request.headers().get(name).map(http::HeaderValue::as_bytes);
+    let form = header("content-type")
+        .is_some_and(|kind| kind.starts_with(b"application/x-www-form-urlencoded"));
+    let action =
+        request.body().split(|byte| *byte == b'&').find_map(|pair| pair.strip_prefix(b"Action="));
+    let identity: [&[u8]; 3] = [b"GetCallerIdentity", b"AssumeRole", b"AssumeRoleWithWebIdentity"];
+    let who = form && action.is_some_and(|action| identity.contains(&action));
+    request.method() == http::Method::POST
+        && (who || header("x-amz-target") == Some(b"AmazonSSM.GetParameter"))
 }
 
 /// The same way out for reading only.
@@ -79,7 +99,7 @@ pub(crate) fn reading(http: HttpOut) -> HttpOut {
     BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
         let http = http.clone();
         async move {
-            if request.method() == http::Method::GET {
+            if request.method() == http::Method::GET || only_asks(&request) {
                 return http.oneshot(request).await;
             }
             Err(HttpOutError::Forbidden(format!(
@@ -92,7 +112,7 @@ pub(crate) fn reading(http: HttpOut) -> HttpOut {
 }
 
 async fn send(
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<Way>, Full<Bytes>>,
     allowed: Allowed,
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpOutError> {

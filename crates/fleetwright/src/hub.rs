@@ -80,7 +80,7 @@ impl Hub {
         let client = Client::new(root.service_as(Identity::system("fleetwright")), "default");
         let mut router = api.router(ROOT);
         let wiring = match world {
-            World::Real => real::real(&clock).await?,
+            World::Real => real::real(&clock)?,
             World::Simulated => {
                 let settings = Settings {
                     latencies: Latencies::default(),
@@ -101,7 +101,7 @@ impl Hub {
             tokio::spawn(serve(listener, tls, router, async move { stopped.requested().await }));
         dir.remember_listen(address)?;
         let kubeconfig = dir.write_kubeconfig(&public_url, authority.ca_pem(), &token)?;
-        let context = Context { client, clock, ids };
+        let context = Context::new(client, clock, ids);
         Ok(Self { context, kubeconfig, wiring, moved, api, server, stop })
     }
 

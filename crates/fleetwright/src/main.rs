@@ -1,6 +1,7 @@
 //! The program: flags, wiring and output around crates that do the work.
 //!
-//! `up` runs the embedded API server and all controllers; `plan` says what they would do; `token` is what kubeconfigs
+//! `up` runs the embedded API server and all controllers, `run` the controllers alone; `plan` says what they would do;
+//! [`look`], [`safety`] and [`sim`] hold the verbs that find a running hub through [`reach`]; `token` is what kubeconfigs
 //! of members call. Every decision is elsewhere: reading and judging manifests in `verbs`, clusters in `plan` and
 //! `controllers`. [`simulated`] and [`real`] are the only two places that know which world this is. Start at [`up`].
 
@@ -10,9 +11,15 @@ mod exit;
 mod files;
 mod http_out;
 mod hub;
+mod look;
 mod output;
 mod plan;
+mod reach;
 mod real;
+mod render;
+mod run;
+mod safety;
+mod sim;
 mod simulated;
 mod token;
 mod up;
@@ -53,12 +60,22 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let mut config = Config::new("fleetwright", env!("CARGO_PKG_VERSION"));
     config.filter = cli.log_filter();
     let guard = fleetwright_telemetry::init(config)?;
+    let registry = guard.registry();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;
         match &cli.command {
             Command::Up(asked) => up::up(asked, &shutdown).await,
+            Command::Run(asked) => run::run(asked, registry, &shutdown).await,
             Command::Plan(asked) => or_interrupted(&shutdown, plan::plan(asked)).await,
+            Command::Get(asked) => or_interrupted(&shutdown, look::get(asked)).await,
+            Command::Why(asked) => or_interrupted(&shutdown, look::explain(asked)).await,
+            Command::Render(asked) => or_interrupted(&shutdown, render::render(asked)).await,
+            Command::History(asked) => or_interrupted(&shutdown, look::history(asked)).await,
+            Command::Freeze(asked) => or_interrupted(&shutdown, safety::freeze(asked)).await,
+            Command::Thaw(asked) => or_interrupted(&shutdown, safety::thaw(asked)).await,
+            Command::Forget(asked) => or_interrupted(&shutdown, safety::forget_one(asked)).await,
+            Command::Sim(asked) => or_interrupted(&shutdown, sim::sim(asked)).await,
             Command::Token(asked) => {
                 or_interrupted(&shutdown, token::token(asked, cli.simulated)).await
             }

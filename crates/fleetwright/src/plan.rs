@@ -1,8 +1,6 @@
-//! `fleetwright plan`: finds the hub, wires clouds and clients that cannot write, and prints what `verbs` foresees.
+//! `fleetwright plan`: wires clouds and clients that cannot write, and prints what `verbs` foresees.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use fleetwright_api_types::SYSTEM_NAMESPACE;
@@ -11,47 +9,48 @@ use fleetwright_clock::{Clock, Ids, RandomIds, SystemClock};
 use fleetwright_cloudsim::{CloudSim, Latencies, Settings};
 use fleetwright_controllers::Fleet;
 use fleetwright_names::HubId;
-use fleetwright_provider_eks::{DEFAULT_LIMITS, EksSettings};
+use fleetwright_provider_eks::{DEFAULT_LIMITS, EksSettings, Source};
 use fleetwright_providers::{Providers, Settings as ProviderSettings};
 use fleetwright_reconcile::Context;
 use fleetwright_verbs::preview::{Outcome, Overlay, foresee};
 use fleetwright_verbs::{hub_scheme, read_only};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 
-use crate::cli::{Format, Plan};
-use crate::data_dir::{self, DataDir, KUBECONFIG};
+use crate::cli::{Plan, PlanFormat};
 use crate::exit::Exit;
 use crate::http_out::{self, Allowed};
-use crate::hub::SIMULATION;
-use crate::real::{self, Inward, OverTls};
+use crate::reach::{Reached, Rights, find};
+use crate::real::{Inward, OverTls};
 use crate::wiring::{World, clouds, this_program};
 use crate::{files, output, simulated};
 
-/// A hub on this machine answers at once; one that does not is not there.
-const ANSWER: Duration = Duration::from_secs(5);
 /// Stands for the hub that there is not yet.
-const NO_HUB: &str = "00000000-0000-0000-0000-000000000000";
+pub(crate) const NO_HUB: &str = "00000000-0000-0000-0000-000000000000";
 
-/// Prints what applying the files would do.
+/// Prints what the controllers would do, for the hub as it is or with the files applied.
 pub(crate) async fn plan(asked: &Plan) -> anyhow::Result<Exit> {
     let scheme = hub_scheme()?;
     let manifests = match files::read(&asked.files, &scheme)? {
         Ok(manifests) => manifests,
-        Err(findings) => return Ok(invalid(asked, &Outcome { entries: Vec::new(), findings })),
+        Err(findings) => return Ok(invalid(asked, &Outcome::new(Vec::new(), findings))),
     };
-    let hub = find_hub(asked).await?;
+    let hub = find(&asked.hub, Rights::Read).await?;
+    if hub.is_none() && asked.files.is_empty() {
+        bail!(
+            "no hub runs here, so there is nothing to plan; name files with -f, or a hub with --kubeconfig FILE"
+        );
+    }
     let (fleet, world) = wire(asked, hub.as_ref()).await?;
-    let overlay =
-        Overlay::read(hub.as_ref().map(|(client, _)| client), &manifests, &scheme).await?;
-    let outcome = foresee(&fleet, &overlay).await;
+    let overlay = Overlay::read(hub.as_ref().map(|hub| &hub.client), &manifests, &scheme).await?;
+    let outcome = foresee(&fleet, &overlay).await?;
     if !outcome.findings.is_empty() {
         return Ok(invalid(asked, &outcome));
     }
     match asked.output {
-        Format::Json => output::line(&serde_json::to_string(&outcome)?),
-        Format::Text => {
+        PlanFormat::Json => output::line(&serde_json::to_string(&outcome)?),
+        PlanFormat::Markdown => output::lines(outcome.markdown()),
+        PlanFormat::Text => {
             if world == World::Simulated {
                 output::line(&format!(
                     "fleetwright {}   {}",
@@ -74,135 +73,48 @@ pub(crate) async fn plan(asked: &Plan) -> anyhow::Result<Exit> {
 
 fn invalid(asked: &Plan, outcome: &Outcome) -> Exit {
     match asked.output {
-        Format::Json => output::line(&serde_json::json!(outcome).to_string()),
-        Format::Text => output::findings(&outcome.findings),
+        PlanFormat::Json => output::line(&serde_json::json!(outcome).to_string()),
+        PlanFormat::Markdown => output::lines(outcome.markdown()),
+        PlanFormat::Text => output::findings(&outcome.findings),
     }
     Exit::Failed
 }
 
-/// The hub to compare with: the one named, or the one of this user that runs.
-async fn find_hub(asked: &Plan) -> anyhow::Result<Option<(Client, Option<ConfigMap>)>> {
-    if let Some(file) = &asked.kubeconfig {
-        let Some(hub) = answering(file).await? else {
-            bail!("the hub of {} does not answer", file.display())
-        };
-        return Ok(Some(hub));
-    }
-    let usual = |world| DataDir::default_path(world);
-    let folders = match (&asked.data, asked.simulate) {
-        (Some(folder), _) => vec![folder.clone()],
-        (None, true) => vec![usual(World::Simulated)],
-        (None, false) => vec![usual(World::Real), usual(World::Simulated)],
-    };
-    let one = folders.len() == 1;
-    for folder in folders {
-        let Some(world) = data_dir::born(&folder)? else {
-            if asked.data.is_some() && folder.exists() {
-                bail!("{} is no data folder of `fleetwright up`", folder.display());
-            }
-            if asked.data.is_some() && !asked.simulate {
-                bail!(
-                    "there is no folder {}; leave --data out to plan without a hub",
-                    folder.display()
-                );
-            }
-            continue;
-        };
-        if let Some(hub) = answering(&folder.join(KUBECONFIG)).await? {
-            if hub.1.is_some() != (world == World::Simulated) {
-                bail!(
-                    "{} was born {}, but configmap {SYSTEM_NAMESPACE}/{SIMULATION} of its hub says otherwise; start its `up` again",
-                    folder.display(),
-                    world.word()
-                );
-            }
-            return Ok(Some(hub));
-        }
-        // Without its hub nobody knows which clusters of the cloud are its own.
-        if one || world == World::Real {
-            let flag = if world == World::Simulated { " --simulate" } else { "" };
-            let shown = folder.display();
-            bail!(
-                "the hub of {shown} does not run; start it with `fleetwright up{flag} --data {shown}`"
-            );
-        }
-    }
-    Ok(None)
-}
-
-/// A client that only reads, and what the hub says about its simulated clouds, if somebody is there.
-async fn answering(kubeconfig: &Path) -> anyhow::Result<Option<(Client, Option<ConfigMap>)>> {
-    let shown = kubeconfig.display();
-    if !kubeconfig.exists() {
-        bail!("{shown} does not exist");
-    }
-    let read = Kubeconfig::read_from(kubeconfig).with_context(|| format!("cannot read {shown}"))?;
-    let named = read.clusters.iter().filter_map(|named| named.cluster.as_ref());
-    let through_proxy = named.into_iter().any(|cluster| cluster.proxy_url.is_some());
-    let mut config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
-        .await
-        .with_context(|| format!("cannot use {shown}"))?;
-    config.connect_timeout = Some(ANSWER);
-    if !through_proxy {
-        // kube takes HTTPS_PROXY and does not read NO_PROXY; a hub is reached as its kubeconfig says.
-        config.proxy_url = None;
-    }
-    let client = read_only::client(config).with_context(|| format!("cannot use {shown}"))?;
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    match tokio::time::timeout(ANSWER, maps.get_opt(SIMULATION)).await {
-        Ok(Ok(simulation)) => Ok(Some((client, simulation))),
-        Ok(Err(error @ kube::Error::Api(_))) => {
-            Err(error).with_context(|| format!("the hub of {shown}"))
-        }
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "no hub answers");
-            Ok(None)
-        }
-        Err(_elapsed) => Ok(None),
-    }
-}
-
 /// The controllers' surroundings, none of which can write.
-async fn wire(
-    asked: &Plan,
-    hub: Option<&(Client, Option<ConfigMap>)>,
-) -> anyhow::Result<(Fleet, World)> {
+async fn wire(asked: &Plan, hub: Option<&Reached>) -> anyhow::Result<(Fleet, World)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(RandomIds::system()?);
-    let simulation = hub.and_then(|(_, simulation)| simulation.as_ref());
-    let world = World::of(simulation.is_some() || (hub.is_none() && asked.simulate));
-    if asked.simulate && world == World::Real {
-        bail!("that hub is real; leave --simulate out");
-    }
-    let eks = match simulation {
-        Some(map) => {
-            let text = |key: &str| map.data.as_ref().and_then(|data| data.get(key)).cloned();
-            let (endpoint, ca) = (text("endpoint"), text("ca"));
-            let ca = ca.context("configmap fleetwright-system/simulation holds no ca")?;
-            let endpoint =
-                endpoint.context("configmap fleetwright-system/simulation holds no endpoint")?;
+    let world = match hub {
+        Some(hub) => hub.world(),
+        None => World::of(asked.hub.simulate),
+    };
+    let eks = match (hub, world) {
+        (Some(hub), World::Simulated) => {
+            let (endpoint, ca) = (hub.simulated("endpoint")?, hub.simulated("ca")?);
             let http = http_out::over_tls(Allowed::Simulation, Some(&ca))?;
             simulated::settings(http_out::reading(http), &clock, Some(endpoint))
         }
-        None if world == World::Simulated => {
+        (None, World::Simulated) => {
             simulated::settings(http_out::reading(empty_cloud(&clock, &ids).await?), &clock, None)
         }
-        None => EksSettings {
+        (_, World::Real) => EksSettings {
             http: http_out::reading(http_out::over_tls(Allowed::Clouds, None)?),
-            credentials: real::credentials(&clock).await?,
+            credentials: Source::Environment {
+                http: http_out::over_tls(Allowed::CredentialSources, None)?,
+            },
             clock: Arc::clone(&clock),
             endpoint: None,
             limits: DEFAULT_LIMITS,
         },
     };
-    let client = hub.map_or_else(read_only::nothing, |(client, _)| client.clone());
+    let client = hub.map_or_else(read_only::nothing, |hub| hub.client.clone());
     let inward = if world == World::Simulated { Inward::Allowed } else { Inward::Refused };
     let fleet = Fleet {
         hub: match hub {
-            Some((client, _)) => hub_id(client).await?,
+            Some(hub) => hub_id(&hub.client).await?,
             None => HubId::new(NO_HUB)?,
         },
-        context: Context { client, clock, ids },
+        context: Context::new(client, clock, ids),
         clouds: clouds(&Providers::all(ProviderSettings { eks })),
         connector: Arc::new(OverTls { inward, read_only: true }),
         token_command: vec![this_program()],

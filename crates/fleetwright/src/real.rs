@@ -8,7 +8,7 @@ use fleetwright_clock::Clock;
 use fleetwright_controllers::members::Connector;
 use fleetwright_errclass::Class;
 use fleetwright_provider::Secret;
-use fleetwright_provider_eks::{DEFAULT_LIMITS, EksSettings, environment_credentials};
+use fleetwright_provider_eks::{DEFAULT_LIMITS, EksSettings, Source, environment_credentials};
 use fleetwright_providers::{Providers, Settings};
 use fleetwright_reconcile::Failure;
 use fleetwright_verbs::hosts::is_inward;
@@ -17,14 +17,16 @@ use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::http_out::{self, Allowed};
+use crate::http_out::{self, Allowed, Proxies};
 use crate::wiring::{Wiring, clouds, this_program};
 
 /// Wires the controllers to the clouds. Nothing is called and no credential is read before it is needed.
-pub(crate) async fn real(clock: &Arc<dyn Clock>) -> anyhow::Result<Wiring> {
+pub(crate) fn real(clock: &Arc<dyn Clock>) -> anyhow::Result<Wiring> {
     let eks = EksSettings {
         http: http_out::over_tls(Allowed::Clouds, None)?,
-        credentials: credentials(clock).await?,
+        credentials: Source::Environment {
+            http: http_out::over_tls(Allowed::CredentialSources, None)?,
+        },
         clock: Arc::clone(clock),
         endpoint: None,
         limits: DEFAULT_LIMITS,
@@ -60,6 +62,16 @@ pub(crate) struct OverTls {
     pub(crate) read_only: bool,
 }
 
+/// The proxy that a declaration names; as little on this machine as the member itself.
+fn declared_proxy(declared: &str, inward: Inward) -> Result<http::Uri, String> {
+    let proxy: http::Uri =
+        declared.parse().map_err(|_invalid| "spec.connection.proxyUrl is no URL".to_owned())?;
+    if inward == Inward::Refused && proxy.host().is_none_or(is_inward) {
+        return Err(format!("proxy {declared}: a proxy is never on this machine"));
+    }
+    Ok(proxy)
+}
+
 impl Connector for OverTls {
     fn connect(&self, connection: &Connection, token: &Secret) -> Result<Client, Failure> {
         let endpoint = &connection.endpoint;
@@ -79,10 +91,25 @@ impl Connector for OverTls {
                 .map_err(|error| {
                     refuse(&format!("its certificate authority is no PEM: {error}"))
                 })?;
+        let proxies = match self.inward {
+            Inward::Allowed => Proxies::none(),
+            Inward::Refused => {
+                Proxies::of_environment().map_err(|error| refuse(&error.to_string()))?
+            }
+        };
+        let proxy_url = match &connection.proxy_url {
+            Some(declared) => {
+                Some(declared_proxy(declared, self.inward).map_err(|why| refuse(&why))?)
+            }
+            None => proxies.for_kube(&url),
+        };
         let mut config = Config::new(url);
+        config.proxy_url = proxy_url;
         config.root_cert = Some(authorities);
         config.auth_info.token = Some(token.expose().to_owned().into());
         config.connect_timeout = Some(Duration::from_secs(10));
+        // Above the time after which a watch ends by itself, so that only a dead connection meets it.
+        config.read_timeout = Some(Duration::from_secs(330));
         // Our own backoff decides; the loop bounds how long a look may take.
         config.default_retry = false;
         let made =

@@ -12,7 +12,7 @@ use fleetwright_cloudsim::{ACCESS_KEY_ID, CloudSim, SECRET_ACCESS_KEY};
 use fleetwright_controllers::members::Connector;
 use fleetwright_errclass::Class;
 use fleetwright_provider::{HttpOut, Limits, Secret};
-use fleetwright_provider_eks::EksSettings;
+use fleetwright_provider_eks::{EksSettings, Source};
 use fleetwright_providers::{Providers, Settings};
 use fleetwright_reconcile::Failure;
 use http::header::AUTHORIZATION;
@@ -59,7 +59,7 @@ pub(crate) fn settings(
 ) -> EksSettings {
     EksSettings {
         http,
-        credentials: SharedCredentialsProvider::new(credentials()),
+        credentials: Source::Fixed(SharedCredentialsProvider::new(credentials())),
         clock: Arc::clone(clock),
         endpoint,
         limits: LIMITS,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use derive::{eks_cluster_name, network_policy_name};
-pub use owner::{Owner, Ownership, TAG_HUB, TAG_OBJECT, TAG_RELEASED, TAG_UID};
+pub use owner::{Owner, Ownership, TAG_HUB, TAG_OBJECT, TAG_POOL, TAG_RELEASED, TAG_UID};
 
 /// Why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -13,6 +13,9 @@ pub const TAG_UID: &str = "fleetwright.dev/uid";
 /// Tag that replaces the three others when we let a resource go (`deletionPolicy: Retain`); its value is the old uid.
 pub const TAG_RELEASED: &str = "fleetwright.dev/released";
 
+/// Tag on a node pool with the name of the declared pool that it stands for: a successor's own name differs.
+pub const TAG_POOL: &str = "fleetwright.dev/pool";
+
 /// The object that a cloud resource belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Owner {

@@ -1,12 +1,22 @@
-//! The plan for one cluster: create, wait, complete, delete, release.
+//! The plan for one cluster. This file holds the frame; the ideas have a file each below.
+
+mod hold;
+mod leave;
+mod left_out;
+mod order;
+mod present;
+mod retire;
+mod whose;
 
 use std::time::Duration;
 
-use fleetwright_names::{Owner, Ownership, PoolName};
+use fleetwright_api_types::ManagementMode;
+use fleetwright_names::Ownership;
+use jiff::Timestamp;
 
 use crate::{
-    Address, Change, ChangeKind, CloudAction, CloudStep, Phase, Plan, Problem, Resource, Seen,
-    SeenCluster, SeenPool, Snapshot, Step, Waiting,
+    CloudAction, CloudStep, Difference, Held, Phase, Plan, Problem, Resource, Seen, SeenUpdate,
+    Situation, Snapshot, Step, UpdateState, Waiting,
 };
 
 /// What the object's owner wants of the cloud.
@@ -20,280 +30,232 @@ pub enum Goal {
     Released,
 }
 
-/// How often to look, as the provider says.
-struct Pace {
-    busy: Duration,
-    idle: Duration,
-}
-
 /// Plans one cluster.
 ///
-/// `changes` come from the provider's diff and are read only for [`Goal::Present`]. `busy` is the time between looks while
-/// the cloud works, `idle` otherwise. On [`Seen::Unknown`] the plan never creates and never deletes.
+/// What is [`Seen::Unknown`] is only looked at again, and so is all that depends on it: everything on the control plane,
+/// the control plane's end on the last of the others.
 #[must_use]
-pub fn plan_cluster(
-    goal: Goal,
-    (owner, generation): (&Owner, i64),
-    address: &Address,
-    (snapshot, changes): (&Snapshot, &[Change]),
-    (busy, idle): (Duration, Duration),
-) -> Plan {
-    let planner = Planner { owner, generation, address, pace: Pace { busy, idle } };
-    if let Some(plan) = planner.unseen(snapshot) {
-        return plan;
-    }
-    match goal {
-        Goal::Present => planner.present(snapshot, changes),
-        Goal::Absent => planner.absent(snapshot),
-        Goal::Released => planner.released(snapshot),
+pub fn plan_cluster(situation: &Situation<'_>) -> Plan {
+    let planner = Planner { at: situation };
+    let observed = situation.rules.mode == ManagementMode::Observe;
+    match situation.goal {
+        Goal::Absent | Goal::Released if observed => planner.gone(),
+        Goal::Present if observed => planner.finish(planner.observed()),
+        Goal::Present => {
+            let draft = planner.hands_off(planner.present());
+            planner.finish(draft)
+        }
+        Goal::Absent => planner.absent(),
+        Goal::Released => planner.released(),
     }
 }
 
+/// A plan in the making.
+#[derive(Debug, Default)]
+struct Draft {
+    steps: Vec<Step>,
+    held: Vec<Held>,
+    waiting: Vec<Waiting>,
+    refused: Vec<Problem>,
+    ignored: Vec<Difference>,
+    /// Something moves in the cloud, or was not seen: it is worth looking soon.
+    moving: bool,
+}
+
+impl Draft {
+    /// Waits for something that moves.
+    fn wait(&mut self, waiting: Waiting) {
+        self.moving = true;
+        self.waiting.push(waiting);
+    }
+
+    fn hold(&mut self, step: Step, hold: Hold) {
+        self.held.push(Held { step, why: hold.why, until: hold.until });
+    }
+
+    fn touches(&self, resource: &Resource) -> bool {
+        self.steps.iter().any(|step| step.resource().as_ref() == Some(resource))
+    }
+}
+
+/// Why a step waits.
+#[derive(Debug)]
+struct Hold {
+    why: String,
+    until: Option<Timestamp>,
+}
+
+impl Hold {
+    fn on(why: impl Into<String>) -> Self {
+        Self { why: why.into(), until: None }
+    }
+
+    fn until(why: impl Into<String>, until: Timestamp) -> Self {
+        Self { why: why.into(), until: Some(until) }
+    }
+}
+
+/// What control planes, pools and parts have in common.
+#[derive(Debug, Clone, Copy)]
+struct Face<'a> {
+    tags: &'a std::collections::BTreeMap<String, String>,
+    phase: Phase,
+    trouble: &'a str,
+    last_update: Option<&'a SeenUpdate>,
+}
+
+impl Face<'_> {
+    /// The cloud takes no further change of it now.
+    fn is_busy(&self) -> bool {
+        let changing = self.last_update.is_some_and(|last| last.state == UpdateState::InProgress);
+        changing || matches!(self.phase, Phase::Creating | Phase::Updating | Phase::Deleting)
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Planner<'a> {
-    owner: &'a Owner,
-    generation: i64,
-    address: &'a Address,
-    pace: Pace,
+    at: &'a Situation<'a>,
 }
 
-impl Planner<'_> {
-    fn step(&self, resource: Resource, action: CloudAction) -> Step {
-        Step::Cloud(CloudStep::new(
-            self.address.clone(),
-            resource,
-            self.owner.clone(),
-            self.generation,
-            action,
-        ))
+impl<'a> Planner<'a> {
+    fn snapshot(self) -> &'a Snapshot {
+        self.at.snapshot
     }
 
-    fn busy(&self, steps: Vec<Step>, waiting: Vec<Waiting>) -> Plan {
-        Plan { requeue: Some(self.pace.busy), ..self.idle(steps, waiting, Vec::new()) }
-    }
-
-    fn idle(&self, steps: Vec<Step>, waiting: Vec<Waiting>, refused: Vec<Problem>) -> Plan {
-        let requeue = Some(if steps.is_empty() && waiting.is_empty() {
-            self.pace.idle
-        } else {
-            self.pace.busy
-        });
-        Plan { generation: self.generation, steps, waiting, refused, requeue, gone: false }
-    }
-
-    fn gone(&self) -> Plan {
-        Plan { generation: self.generation, gone: true, ..Plan::default() }
-    }
-
-    fn refuse(&self, problem: Problem) -> Plan {
-        self.idle(Vec::new(), Vec::new(), vec![problem])
-    }
-
-    /// Looking again is the only step while anything is unknown.
-    fn unseen(&self, snapshot: &Snapshot) -> Option<Plan> {
-        let mut waiting = Vec::new();
-        if let Seen::Unknown { why, .. } = &snapshot.cluster {
-            waiting.push(Waiting::new("a look at the control plane", why));
-        }
-        for (name, pool) in &snapshot.pools {
-            if let Seen::Unknown { why, .. } = pool {
-                waiting.push(Waiting::new(format!("a look at pool {name}"), why));
-            }
-        }
-        (!waiting.is_empty()).then(|| self.busy(Vec::new(), waiting))
-    }
-
-    fn present(&self, snapshot: &Snapshot, changes: &[Change]) -> Plan {
-        let cluster = match &snapshot.cluster {
-            Seen::Present(cluster) => cluster,
-            Seen::Absent | Seen::Unknown { .. } => {
-                return self.busy(self.creations(changes, &Resource::Cluster), Vec::new());
-            }
-        };
-        if let Some(problem) = self.conflict(cluster) {
-            return self.refuse(problem);
-        }
-        match cluster.phase {
-            Phase::Creating => self.busy(Vec::new(), vec![self.wait("the control plane to be made")]),
-            Phase::Deleting => {
-                self.busy(Vec::new(), vec![self.wait("the control plane to go, so that it can be made again")])
-            }
-            Phase::Failed => self.refuse(Problem::new(
-                "",
-                format!(
-                    "{} failed in the cloud: {}; delete it there or delete this object, then declare it again",
-                    self.address, cluster.trouble
-                ),
-            )),
-            Phase::Active | Phase::Updating => self.complete(snapshot, changes),
+    /// A resource as it was seen.
+    fn face(self, resource: &Resource) -> Seen<Face<'a>> {
+        match resource {
+            Resource::Cluster => face_of(Some(&self.snapshot().cluster), |seen| Face {
+                tags: &seen.tags,
+                phase: seen.phase,
+                trouble: &seen.trouble,
+                last_update: seen.last_update.as_ref(),
+            }),
+            Resource::Pool(name) => face_of(self.snapshot().pools.get(name), |seen| Face {
+                tags: &seen.tags,
+                phase: seen.phase,
+                trouble: &seen.trouble,
+                last_update: seen.last_update.as_ref(),
+            }),
+            Resource::Part(key) => face_of(self.snapshot().parts.get(key), |seen| Face {
+                tags: &seen.tags,
+                phase: seen.phase,
+                trouble: &seen.trouble,
+                last_update: seen.last_update.as_ref(),
+            }),
         }
     }
 
-    /// The control plane answers: make, remove and await the pools.
-    fn complete(&self, snapshot: &Snapshot, changes: &[Change]) -> Plan {
-        let mut steps = Vec::new();
-        let mut refused = Vec::new();
-        for change in in_order(changes) {
-            match &change.kind {
-                ChangeKind::Create { body } => {
-                    steps.push(
-                        self.step(
-                            change.resource.clone(),
-                            CloudAction::Create { body: body.clone() },
-                        ),
-                    );
-                }
-                ChangeKind::Delete => {
-                    steps.push(self.step(change.resource.clone(), CloudAction::Delete))
-                }
-                ChangeKind::Refused { field, declared, found, why } => refused.push(Problem::new(
-                    field,
-                    format!("declared {declared}, found {found}: {why}"),
-                )),
-            }
-        }
-        let mut waiting = Vec::new();
-        for (name, pool) in self.our_pools(snapshot) {
-            match pool.phase {
-                Phase::Creating => waiting.push(self.wait(&format!("pool {name} to be made"))),
-                Phase::Updating => waiting.push(self.wait(&format!("pool {name} to change"))),
-                Phase::Deleting => waiting.push(self.wait(&format!("pool {name} to go"))),
-                Phase::Failed => refused.push(Problem::new(
-                    format!("spec.nodePools[{name}]"),
-                    format!("failed in the cloud: {}", pool.trouble),
-                )),
-                Phase::Active => {}
-            }
-        }
-        self.idle(steps, waiting, refused)
+    /// Every pool and part that the cloud lists, pools first.
+    fn others(self) -> impl Iterator<Item = Resource> + 'a {
+        let pools = self.snapshot().pools.keys().cloned().map(Resource::Pool);
+        pools.chain(self.snapshot().parts.keys().cloned().map(Resource::Part))
     }
 
-    fn absent(&self, snapshot: &Snapshot) -> Plan {
-        let cluster = self.ours(snapshot);
-        match cluster.map(|cluster| cluster.phase) {
-            Some(Phase::Deleting) => {
-                return self.busy(Vec::new(), vec![self.wait("the control plane to go")]);
-            }
-            Some(Phase::Creating) => {
-                return self.busy(
-                    Vec::new(),
-                    vec![self.wait(
-                        "the control plane to be made, since the cloud refuses to delete it before",
-                    )],
-                );
-            }
-            Some(Phase::Active | Phase::Updating | Phase::Failed) | None => {}
-        }
-        let mut steps = Vec::new();
-        let mut waiting = Vec::new();
-        for (name, seen) in &snapshot.pools {
-            let Some(pool) = seen.present() else { continue };
-            let ours = self.owner.reads(&pool.tags) == Ownership::Ours;
-            match pool.phase {
-                // A stranger's pool holds nothing up but a control plane of ours.
-                _ if !ours && cluster.is_none() => {}
-                Phase::Deleting => waiting.push(self.wait(&format!("pool {name} to go"))),
-                _ if !ours => waiting.push(Waiting::new(
-                    format!("pool {name} to be removed"),
-                    "whoever made it: it does not carry our tags, and the cloud keeps the control plane while it lives",
-                )),
-                Phase::Creating => {
-                    waiting.push(self.wait(&format!("pool {name} to be made, since the cloud refuses to delete it before")));
-                }
-                Phase::Active | Phase::Updating | Phase::Failed => {
-                    steps.push(self.step(Resource::Pool(name.clone()), CloudAction::Delete));
-                }
-            }
-        }
-        if steps.is_empty() && waiting.is_empty() {
-            if cluster.is_none() {
-                return self.gone();
-            }
-            steps.push(self.step(Resource::Cluster, CloudAction::Delete));
-        }
-        self.busy(steps, waiting)
-    }
-
-    fn released(&self, snapshot: &Snapshot) -> Plan {
-        let mut steps: Vec<Step> = snapshot
-            .pools
-            .iter()
-            .filter(|(_, seen)| {
-                seen.present().is_some_and(|pool| self.owner.reads(&pool.tags) == Ownership::Ours)
-            })
-            .map(|(name, _)| self.step(Resource::Pool(name.clone()), CloudAction::Release))
-            .collect();
-        // The control plane last: while it is ours, a cut-off release is found and finished.
-        if self.ours(snapshot).is_some() {
-            steps.push(self.step(Resource::Cluster, CloudAction::Release));
-        }
-        if steps.is_empty() { self.gone() } else { self.busy(steps, Vec::new()) }
-    }
-
-    fn creations(&self, changes: &[Change], wanted: &Resource) -> Vec<Step> {
-        changes
-            .iter()
-            .filter(|change| change.resource == *wanted)
-            .filter_map(|change| match &change.kind {
-                ChangeKind::Create { body } => Some(
-                    self.step(change.resource.clone(), CloudAction::Create { body: body.clone() }),
-                ),
-                ChangeKind::Delete | ChangeKind::Refused { .. } => None,
-            })
-            .collect()
-    }
-
-    fn ours<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s SeenCluster> {
-        snapshot.cluster.present().filter(|seen| self.owner.reads(&seen.tags) == Ownership::Ours)
-    }
-
-    fn our_pools<'s>(
-        &self,
-        snapshot: &'s Snapshot,
-    ) -> impl Iterator<Item = (&'s PoolName, &'s SeenPool)> {
-        snapshot.pools.iter().filter_map(|(name, seen)| {
-            let pool = seen.present()?;
-            (self.owner.reads(&pool.tags) == Ownership::Ours).then_some((name, pool))
+    /// The pools and parts that carry our tags.
+    fn our_others(self) -> impl Iterator<Item = (Resource, Face<'a>)> + 'a {
+        self.others().filter_map(move |resource| match self.face(&resource) {
+            Seen::Present(face) if self.is_ours(&face) => Some((resource, face)),
+            Seen::Present(_) | Seen::Absent | Seen::Unknown { .. } => None,
         })
     }
 
-    /// Why we may not touch what bears our name.
-    fn conflict(&self, cluster: &SeenCluster) -> Option<Problem> {
-        let address = self.address;
-        let message = match self.owner.reads(&cluster.tags) {
-            Ownership::Ours => return None,
-            Ownership::Predecessor(uid) => format!(
-                "{address} belongs to an earlier {} with uid {uid}; delete it, or choose another externalName",
-                self.owner.object
-            ),
-            Ownership::Released => format!(
-                "{address} was released by Fleetwright earlier; choose another externalName, or delete it first"
-            ),
-            Ownership::Other(who) => {
-                format!("{address} belongs to {who}; choose another externalName")
-            }
-            Ownership::Untagged => {
-                format!(
-                    "{address} exists and was not made by Fleetwright; choose another externalName"
-                )
-            }
-        };
-        Some(Problem::new(format!("spec.{}.externalName", address.provider), message))
+    fn is_ours(self, face: &Face<'_>) -> bool {
+        self.at.owner.reads(face.tags) == Ownership::Ours
     }
 
-    fn wait(&self, what: &str) -> Waiting {
-        Waiting::new(what, self.address.provider)
+    fn step(self, resource: &Resource, action: CloudAction) -> Step {
+        Step::Cloud(self.cloud_step(resource, action))
+    }
+
+    /// The same deed a second time in one generation gets another token once the cloud has taken on a change since.
+    fn cloud_step(self, resource: &Resource, action: CloudAction) -> CloudStep {
+        let last = match (&action, self.face(resource)) {
+            (CloudAction::Update(_), Seen::Present(face)) => face.last_update,
+            _ => None,
+        };
+        CloudStep::new(
+            self.at.address.clone(),
+            resource.clone(),
+            (self.at.owner.clone(), self.at.generation),
+            action,
+            last.map_or("", |last| last.id.as_str()),
+        )
+    }
+
+    /// Adds a step, unless it destroys something while nothing may be destroyed.
+    fn put(self, draft: &mut Draft, step: Step) {
+        match self.deletes_held() {
+            Some(hold) if step.destroys() => draft.hold(step, hold),
+            _ => draft.steps.push(step),
+        }
+    }
+
+    fn deletes_held(self) -> Option<Hold> {
+        let held = self.at.rules.deletes_held.as_ref()?;
+        Some(Hold { why: format!("{}, on {}", held.what, held.on), until: held.until })
+    }
+
+    fn wait(self, what: impl Into<String>) -> Waiting {
+        Waiting::new(what, self.at.address.provider)
+    }
+
+    /// Tells what of `resources` could not be seen.
+    fn tell_unknown(self, draft: &mut Draft, resources: impl Iterator<Item = Resource>) {
+        for resource in resources {
+            if let Seen::Unknown { why, .. } = self.face(&resource) {
+                draft.wait(Waiting::new(format!("a look at {}", the(&resource)), why));
+            }
+        }
+    }
+
+    /// Whether the control plane could not be seen: then only a look at everything unknown follows.
+    fn unseen(self) -> Option<Draft> {
+        let unknown = matches!(self.snapshot().cluster, Seen::Unknown { .. });
+        unknown.then(|| {
+            let mut draft = Draft::default();
+            self.tell_unknown(&mut draft, std::iter::once(Resource::Cluster).chain(self.others()));
+            draft
+        })
+    }
+
+    fn gone(self) -> Plan {
+        Plan { generation: self.at.generation, gone: true, ..Plan::default() }
+    }
+
+    fn finish(self, draft: Draft) -> Plan {
+        let requeue = Some(self.requeue(&draft));
+        let Draft { steps, held, waiting, refused, ignored, moving: _ } = draft;
+        let generation = self.at.generation;
+        Plan { generation, steps, held, waiting, refused, ignored, requeue, gone: false }
+    }
+
+    /// Soon while anything moves; else when the first wait with a known end is over, but never later than idly. A step that
+    /// is held without an end waits for something that moves, for one of the others, or for a person.
+    fn requeue(self, draft: &Draft) -> Duration {
+        if draft.moving || !draft.steps.is_empty() {
+            return self.at.pace.busy;
+        }
+        let held = draft.held.iter().filter_map(|held| held.until);
+        let ends = held.chain(draft.waiting.iter().filter_map(|waiting| waiting.until));
+        let Some(first) = ends.min() else { return self.at.pace.idle };
+        let left = Duration::try_from(first.duration_since(self.at.now)).unwrap_or_default();
+        left.max(Duration::from_secs(1)).min(self.at.pace.idle)
     }
 }
 
-/// Sorted, so that the order in which a provider finds differences does not show.
-fn in_order(changes: &[Change]) -> Vec<&Change> {
-    let mut sorted: Vec<&Change> = changes.iter().collect();
-    sorted.sort_by_key(|change| {
-        let field = match &change.kind {
-            ChangeKind::Refused { field, .. } => field.as_str(),
-            ChangeKind::Create { .. } | ChangeKind::Delete => "",
-        };
-        (&change.resource, field)
-    });
-    sorted
+fn face_of<'a, T>(seen: Option<&'a Seen<T>>, face: impl Fn(&'a T) -> Face<'a>) -> Seen<Face<'a>> {
+    match seen {
+        None | Some(Seen::Absent) => Seen::Absent,
+        Some(Seen::Present(thing)) => Seen::Present(face(thing)),
+        Some(Seen::Unknown { since, why }) => Seen::Unknown { since: *since, why: why.clone() },
+    }
+}
+
+/// A resource in a sentence.
+fn the(resource: &Resource) -> String {
+    match resource {
+        Resource::Cluster => "the control plane".to_owned(),
+        Resource::Pool(_) | Resource::Part(_) => resource.to_string(),
+    }
 }

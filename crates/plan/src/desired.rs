@@ -1,11 +1,14 @@
 //! What the user asked for, after validation: values that cannot be wrong.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
+use fleetwright_api_types::OnDrainTimeout;
 use fleetwright_names::{Owner, PoolName};
 use serde_json::Value;
 
-use crate::Problem;
+use crate::{PartKey, Problem};
 
 /// Where in a cloud a cluster lives: enough to find it again without its spec.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -53,6 +56,15 @@ impl KubernetesVersion {
     }
 }
 
+impl KubernetesVersion {
+    /// The next minor towards `target`, or `None` when that is not ahead.
+    #[must_use]
+    pub fn next_towards(self, target: Self) -> Option<Self> {
+        (self.major == target.major && self.minor < target.minor)
+            .then(|| Self { major: self.major, minor: self.minor + 1 })
+    }
+}
+
 impl fmt::Display for KubernetesVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
@@ -74,6 +86,19 @@ pub struct DesiredCluster {
     pub body: Value,
     /// Its pools, sorted by name.
     pub pools: Vec<DesiredPool>,
+    /// Its further parts, sorted by key.
+    pub parts: Vec<DesiredPart>,
+    /// Every tag that our resources bear: of the account, of the object, and whose they are.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A further part of a cluster as the provider will ask the cloud for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DesiredPart {
+    /// What it is.
+    pub key: PartKey,
+    /// The cloud's create request, in the provider's own JSON; opaque here.
+    pub body: Value,
 }
 
 /// A node pool as the provider will ask the cloud for it.
@@ -81,6 +106,10 @@ pub struct DesiredCluster {
 pub struct DesiredPool {
     /// Its name.
     pub name: PoolName,
+    /// How long its pods are asked to leave when it goes for a successor.
+    pub drain_timeout: Duration,
+    /// What follows when they do not.
+    pub on_drain_timeout: OnDrainTimeout,
     /// The cloud's create request, in the provider's own JSON; opaque here.
     pub body: Value,
 }

@@ -10,18 +10,27 @@ mod desired;
 mod lint;
 mod policy;
 mod problem;
+mod rules;
 mod snapshot;
 mod step;
 mod text;
+mod window;
 
-pub use change::{Change, ChangeKind};
+pub use change::{Change, ChangeKind, Difference, Replacement, Update, Upgrade};
 pub use cluster::{Goal, plan_cluster};
-pub use desired::{Address, DesiredCluster, DesiredPool, KubernetesVersion};
+pub use desired::{Address, DesiredCluster, DesiredPart, DesiredPool, KubernetesVersion};
 pub use lint::{LintError, lint};
 pub use policy::{
     DesiredMember, DesiredNetworkPolicy, LABEL_ENFORCE, MemberSnapshot, SeenNamespace, plan_member,
     violations,
 };
 pub use problem::Problem;
-pub use snapshot::{Phase, Seen, SeenCluster, SeenPool, Snapshot};
-pub use step::{CloudAction, CloudStep, HubStep, MemberStep, Plan, Resource, Step, Waiting};
+pub use rules::{Pace, PoolWay, Rules, Situation};
+pub use snapshot::{
+    Credentials, Drain, MemberView, ObjectRef, Outside, Phase, Seen, SeenCluster, SeenPart,
+    SeenPool, SeenUpdate, Snapshot, UpdateState,
+};
+pub use step::{
+    CloudAction, CloudStep, Held, HubStep, MemberStep, PartKey, Plan, Resource, Step, Waiting,
+};
+pub use window::{WindowState, Windows};

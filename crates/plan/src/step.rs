@@ -1,12 +1,14 @@
 //! Steps: every detail filled in, nothing left to choose while acting.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use fleetwright_names::{Owner, PoolName, sha256_hex};
+use fleetwright_names::{Owner, PoolName, Uid, sha256_hex};
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{Address, Problem};
+use crate::{Address, Difference, ObjectRef, Problem, Replacement, Update};
 
 /// A resource in a cloud.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -15,6 +17,34 @@ pub enum Resource {
     Cluster,
     /// A node pool.
     Pool(PoolName),
+    /// A further part: an add-on of the cloud's, an access entry, …
+    Part(PartKey),
+}
+
+/// A further part of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct PartKey {
+    /// What kind of part, in lower-case words for people, for example `managed add-on`, `access entry`.
+    pub kind: &'static str,
+    /// Its name, unique within the kind.
+    pub name: String,
+}
+
+impl PartKey {
+    /// The kind of part that a cloud makes and removes one at a time, and that keeps its control plane from going.
+    pub const FARGATE_PROFILE: &'static str = "Fargate profile";
+
+    /// Whether the cloud refuses to delete the control plane while this part is there.
+    #[must_use]
+    pub fn holds_control_plane(&self) -> bool {
+        self.kind == Self::FARGATE_PROFILE
+    }
+}
+
+impl fmt::Display for PartKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
 }
 
 impl fmt::Display for Resource {
@@ -22,6 +52,7 @@ impl fmt::Display for Resource {
         match self {
             Self::Cluster => f.write_str("control plane"),
             Self::Pool(name) => write!(f, "pool {name}"),
+            Self::Part(key) => key.fmt(f),
         }
     }
 }
@@ -35,10 +66,14 @@ pub struct CloudStep {
     pub resource: Resource,
     /// For whom: the act checks the tags again before it destroys anything.
     pub owner: Owner,
+    /// The generation of the object that asks for it.
+    pub generation: i64,
     /// The deed.
     pub action: CloudAction,
     /// The cloud's idempotency token: 64 hexadecimal digits.
     pub token: String,
+    /// For the creation of a pool: the pool it succeeds, and why.
+    pub replaces: Option<Replacement>,
 }
 
 /// What is done to a cloud resource.
@@ -48,6 +83,15 @@ pub enum CloudAction {
     Create {
         /// The cloud's request, in the provider's own JSON.
         body: Value,
+    },
+    /// Change it in place.
+    Update(Update),
+    /// Make it ours by these tags, if nobody else has claimed it meanwhile.
+    Claim {
+        /// All tags it shall bear.
+        tags: BTreeMap<String, String>,
+        /// The uid that its tags name now; `None`: no tag of ours.
+        from: Option<Uid>,
     },
     /// Destroy it, if its tags still say it is ours.
     Delete,
@@ -61,6 +105,8 @@ impl CloudAction {
     pub const fn verb(&self) -> &'static str {
         match self {
             Self::Create { .. } => "Create",
+            Self::Update(_) => "Update",
+            Self::Claim { .. } => "Claim",
             Self::Delete => "Delete",
             Self::Release => "Release",
         }
@@ -68,17 +114,24 @@ impl CloudAction {
 }
 
 impl CloudStep {
-    /// A step with its deterministic token.
+    /// A step with its deterministic token. `attempt` tells apart two equal deeds in one generation, for example a second
+    /// repair of the same field: the id of the last change that the cloud took on, or nothing.
     #[must_use]
     pub fn new(
         address: Address,
         resource: Resource,
-        owner: Owner,
-        generation: i64,
+        (owner, generation): (Owner, i64),
         action: CloudAction,
+        attempt: &str,
     ) -> Self {
-        let token = sha256_hex(format!("{}/{generation}/{}/{resource}", owner.uid, action.verb()));
-        Self { address, resource, owner, action, token }
+        let deed = match &action {
+            CloudAction::Update(update) => {
+                format!("Update {} {} {attempt}", update.what, sha256_hex(update.body.to_string()))
+            }
+            other => format!("{}{attempt}", other.verb()),
+        };
+        let token = sha256_hex(format!("{}/{generation}/{deed}/{resource}", owner.uid));
+        Self { address, resource, owner, generation, action, token, replaces: None }
     }
 }
 
@@ -100,6 +153,22 @@ pub enum MemberStep {
         name: String,
         /// The whole object.
         object: Value,
+    },
+    /// Let a pool's nodes take no new pods and ask those that are there to leave; one pass, repeated until they have.
+    Drain {
+        /// The pool.
+        pool: PoolName,
+        /// The label selector of its nodes.
+        selector: String,
+        /// Delete pods that a disruption budget keeps.
+        force: bool,
+    },
+    /// Remove an object whose end is the end of something outside the cluster.
+    DeleteOutside {
+        /// In words.
+        what: String,
+        /// The object.
+        object: ObjectRef,
     },
     /// Remove a NetworkPolicy of ours that no policy asks for any more.
     DeleteNetworkPolicy {
@@ -129,6 +198,10 @@ pub enum HubStep {
 
 /// One write.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a plan holds few steps, and nearly all are for a cloud"
+)]
 pub enum Step {
     /// To a cloud.
     Cloud(CloudStep),
@@ -139,12 +212,46 @@ pub enum Step {
 }
 
 impl Step {
+    /// The cloud resource that it works on, if it is one.
+    #[must_use]
+    pub fn resource(&self) -> Option<Resource> {
+        match self {
+            Self::Cloud(step) => Some(step.resource.clone()),
+            Self::Member(MemberStep::Drain { pool, .. }) => Some(Resource::Pool(pool.clone())),
+            Self::Hub(_) | Self::Member(_) => None,
+        }
+    }
+
+    /// Whether something is gone for good after it.
+    #[must_use]
+    pub const fn destroys(&self) -> bool {
+        matches!(
+            self,
+            Self::Cloud(CloudStep { action: CloudAction::Delete, .. })
+                | Self::Member(MemberStep::DeleteOutside { .. })
+        )
+    }
+
+    /// The fields that it makes right, for a change in place and for a pool that succeeds another.
+    #[must_use]
+    pub fn differences(&self) -> Option<&[Difference]> {
+        match self {
+            Self::Cloud(CloudStep { action: CloudAction::Update(update), .. }) => {
+                Some(&update.differences)
+            }
+            Self::Cloud(CloudStep { replaces: Some(replaces), .. }) => Some(&replaces.differences),
+            Self::Cloud(_) | Self::Hub(_) | Self::Member(_) => None,
+        }
+    }
+
     /// The reason of the Event that tells of this step once it is done.
     #[must_use]
     pub const fn event(&self) -> &'static str {
         match self {
             Self::Cloud(step) => match step.action {
                 CloudAction::Create { .. } => "CreateRequested",
+                CloudAction::Update(_) => "UpdateRequested",
+                CloudAction::Claim { .. } => "Claimed",
                 CloudAction::Delete => "DeleteRequested",
                 CloudAction::Release => "Released",
             },
@@ -153,6 +260,8 @@ impl Step {
             Self::Member(MemberStep::LabelNamespace { .. }) => "NamespaceLabelled",
             Self::Member(MemberStep::PutNetworkPolicy { .. }) => "NetworkPolicyWritten",
             Self::Member(MemberStep::DeleteNetworkPolicy { .. }) => "NetworkPolicyRemoved",
+            Self::Member(MemberStep::Drain { .. }) => "Draining",
+            Self::Member(MemberStep::DeleteOutside { .. }) => "CleanUpRequested",
         }
     }
 }
@@ -164,14 +273,27 @@ pub struct Waiting {
     pub what: String,
     /// Who can end the wait: a cloud, a person, a window.
     pub on: String,
+    /// When it ends at the latest, where that is known.
+    pub until: Option<Timestamp>,
 }
 
 impl Waiting {
     /// Waits for `what`, on `on`.
     #[must_use]
     pub fn new(what: impl Into<String>, on: impl Into<String>) -> Self {
-        Self { what: what.into(), on: on.into() }
+        Self { what: what.into(), on: on.into(), until: None }
     }
+}
+
+/// A write that is decided but must wait.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// The write.
+    pub step: Step,
+    /// What it waits for, in a few words, for example `window Tue 02:00`, `control plane`.
+    pub why: String,
+    /// When the wait ends at the latest, where that is known.
+    pub until: Option<Timestamp>,
 }
 
 /// What to do now, and what holds the rest back.
@@ -181,10 +303,14 @@ pub struct Plan {
     pub generation: i64,
     /// Writes, in order.
     pub steps: Vec<Step>,
+    /// Writes that are decided but must wait, in order.
+    pub held: Vec<Held>,
     /// What we wait for.
     pub waiting: Vec<Waiting>,
     /// What we will not do, and why.
     pub refused: Vec<Problem>,
+    /// What differs and is left as it is because the mode says so. Does not keep a plan from being settled.
+    pub ignored: Vec<Difference>,
     /// When to look again; `None`: when something changes.
     pub requeue: Option<Duration>,
     /// Nothing of ours is left, so the object may go. Only ever true for a deletion.
@@ -192,9 +318,29 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Nothing to do, nothing to wait for, nothing refused.
+    /// Nothing to do, nothing held, nothing to wait for, nothing refused.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
-        self.steps.is_empty() && self.waiting.is_empty() && self.refused.is_empty()
+        self.steps.is_empty()
+            && self.held.is_empty()
+            && self.waiting.is_empty()
+            && self.refused.is_empty()
+    }
+
+    /// Every field that differs and will be made right, now or later, sorted.
+    #[must_use]
+    pub fn differences(&self) -> Vec<Difference> {
+        let held = self.held.iter().map(|held| &held.step);
+        let mut found: Vec<Difference> = self
+            .steps
+            .iter()
+            .chain(held)
+            .filter_map(Step::differences)
+            .flatten()
+            .cloned()
+            .collect();
+        found.sort();
+        found.dedup();
+        found
     }
 }

@@ -1,143 +1,212 @@
-//! One step, one write. Creates carry the step's token; deletes and releases first read whose the resource is.
+//! One step. Creates carry the step's token; everything else first reads whose the resource is, and leaves alone what is not
+//! as the step says.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_eks::Client;
-use aws_sdk_eks::operation::RequestId;
-use aws_sdk_eks::types::{
-    AmiTypes, AuthenticationMode, ClusterStatus, CreateAccessConfigRequest, NodegroupScalingConfig,
-    NodegroupStatus, VpcConfigRequest,
-};
 use fleetwright_errclass::Class;
-use fleetwright_names::{Ownership, TAG_HUB, TAG_OBJECT, TAG_RELEASED, TAG_UID};
+use fleetwright_names::{Ownership, TAG_HUB, TAG_OBJECT, TAG_RELEASED, TAG_UID, Uid};
 use fleetwright_plan::{CloudAction, CloudStep, Resource};
-use fleetwright_provider::CloudError;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use fleetwright_provider::{CloudError, Receipt};
+use serde_json::{Value, json};
 
-use crate::config::{ClusterBody, PoolBody};
-use crate::error::{Call, cloud_error};
-use crate::observe::{describe_cluster, describe_nodegroup, tags};
+use crate::config::{POLICIES, wire_request};
+use crate::error::Call;
+use crate::observe::{find_cluster, find_part, find_pool, tags};
+use crate::{kind, wire};
+
+/// Every write that a body may name, and whether it carries our token. EKS takes one for the small parts too; they go without,
+/// since their names are unique, nothing tells one change of them from the next, and a token that EKS has seen already would
+/// make it do nothing.
+const WRITES: [(&str, bool); 18] = [
+    ("CreateCluster", true),
+    ("CreateNodegroup", true),
+    ("CreateAddon", false),
+    ("CreateAccessEntry", false),
+    ("CreatePodIdentityAssociation", false),
+    ("CreateFargateProfile", false),
+    ("UpdateClusterConfig", true),
+    ("UpdateClusterVersion", true),
+    ("AssociateEncryptionConfig", true),
+    ("UpdateNodegroupConfig", true),
+    ("UpdateNodegroupVersion", true),
+    ("UpdateAddon", true),
+    ("UpdateAccessEntry", false),
+    ("UpdatePodIdentityAssociation", false),
+    ("AssociateAccessPolicy", false),
+    ("DisassociateAccessPolicy", false),
+    ("TagResource", false),
+    ("UntagResource", false),
+];
 
 /// Does the step. What is gone cannot be deleted or released, and that is success.
-pub(crate) async fn act(client: &Client, step: &CloudStep) -> Result<(), CloudError> {
-    let deed = Deed { client, step };
-    match (&step.action, &step.resource) {
-        (CloudAction::Create { body }, Resource::Cluster) => deed.create_cluster(body).await,
-        (CloudAction::Create { body }, Resource::Pool(_)) => deed.create_pool(body).await,
-        (CloudAction::Delete, _) => deed.delete().await,
-        (CloudAction::Release, _) => deed.release().await,
+pub(crate) async fn act(client: &Client, step: &CloudStep) -> Result<Receipt, CloudError> {
+    let mut deed = Deed { client, step, receipt: Receipt::default() };
+    match &step.action {
+        CloudAction::Create { body } => deed.create(body).await?,
+        CloudAction::Update(update) => deed.update(&update.body).await?,
+        CloudAction::Claim { tags, from } => deed.claim(tags, from.as_ref()).await?,
+        CloudAction::Delete => deed.delete().await?,
+        CloudAction::Release => deed.release().await?,
     }
+    Ok(deed.receipt)
 }
 
 struct Deed<'a> {
     client: &'a Client,
     step: &'a CloudStep,
+    receipt: Receipt,
 }
 
-/// What must be known of a resource before it is destroyed or let go.
+/// What must be known of a resource before it is changed, destroyed or let go.
 struct Found {
     arn: String,
     tags: BTreeMap<String, String>,
     going: bool,
+    body: Value,
 }
 
 impl<'a> Deed<'a> {
     fn call(&self, operation: &'static str) -> Call<'a> {
-        Call { operation, address: &self.step.address, pool: self.pool() }
+        Call { operation, address: &self.step.address, resource: &self.step.resource }
     }
 
-    fn pool(&self) -> Option<&'a str> {
-        match &self.step.resource {
-            Resource::Cluster => None,
-            Resource::Pool(name) => Some(name.as_str()),
+    /// One write, noted in the receipt and in the log.
+    async fn send(&mut self, operation: &'static str, input: &Value) -> Result<(), CloudError> {
+        let call = self.call(operation);
+        let answer = wire::send(self.client, &call, input).await?;
+        self.audit(&call, answer.request_id.as_deref());
+        self.receipt.calls.push((format!("eks:{operation}"), answer.request_id));
+        Ok(())
+    }
+
+    /// A write that a body names, with its token where EKS takes one.
+    async fn named(&mut self, operation: &str, input: &Value) -> Result<(), CloudError> {
+        let Some((operation, takes_token)) = WRITES.iter().find(|(name, _)| *name == operation)
+        else {
+            let words =
+                format!("the step names {operation:?}, which is no write of ours; report it");
+            return Err(self.call("Update").error(Class::Bug, "UnreadableBody", &words));
+        };
+        let mut input = wire_request(input);
+        if *takes_token {
+            input["clientRequestToken"] = json!(self.step.token);
         }
+        self.send(operation, &input).await
     }
 
-    async fn create_cluster(&self, body: &Value) -> Result<(), CloudError> {
-        let call = self.call("CreateCluster");
-        let body: ClusterBody = read(&call, body)?;
-        let network = VpcConfigRequest::builder().set_subnet_ids(Some(list(body.subnet_ids)));
-        // API mode: access is granted by entries in EKS. We, who create it, must be able to write policies into it.
-        let access = CreateAccessConfigRequest::builder()
-            .authentication_mode(AuthenticationMode::Api)
-            .bootstrap_cluster_creator_admin_permissions(true);
-        let request = self
-            .client
-            .create_cluster()
-            .name(body.name)
-            .version(body.version)
-            .role_arn(body.role_arn)
-            .resources_vpc_config(network.build())
-            .access_config(access.build())
-            .set_tags(Some(body.tags.into_iter().collect()))
-            .client_request_token(&self.step.token);
-        let answer = request.send().await.map_err(|error| cloud_error(&call, &error))?;
-        self.done(&call, &answer);
+    async fn create(&mut self, body: &Value) -> Result<(), CloudError> {
+        let operation = match &self.step.resource {
+            Resource::Cluster => "CreateCluster",
+            Resource::Pool(_) => "CreateNodegroup",
+            Resource::Part(key) => match key.kind {
+                kind::ADD_ON => "CreateAddon",
+                kind::ENTRY => "CreateAccessEntry",
+                kind::IDENTITY => "CreatePodIdentityAssociation",
+                _ => "CreateFargateProfile",
+            },
+        };
+        self.named(operation, body).await?;
+        // An entry's policies are calls of their own; cut off here, the next look finds them missing.
+        for policy in body[POLICIES].as_array().into_iter().flatten() {
+            let mut input = policy.clone();
+            input["clusterName"] = body["clusterName"].clone();
+            input["principalArn"] = body["principalArn"].clone();
+            self.named("AssociateAccessPolicy", &input).await?;
+        }
         Ok(())
     }
 
-    async fn create_pool(&self, body: &Value) -> Result<(), CloudError> {
-        let call = self.call("CreateNodegroup");
-        let body: PoolBody = read(&call, body)?;
-        let scaling = NodegroupScalingConfig::builder()
-            .min_size(body.min)
-            .max_size(body.max)
-            .desired_size(body.desired);
-        let labels = (!body.labels.is_empty()).then(|| body.labels.into_iter().collect());
-        let types = (!body.instance_types.is_empty()).then_some(body.instance_types);
-        // No version: a new group follows its control plane.
-        let request = self
-            .client
-            .create_nodegroup()
-            .cluster_name(&self.step.address.external_name)
-            .nodegroup_name(body.name)
-            .scaling_config(scaling.build())
-            .set_subnets(Some(list(body.subnet_ids)))
-            .set_instance_types(types)
-            .set_ami_type(body.ami_type.as_deref().map(AmiTypes::from))
-            .node_role(body.role_arn)
-            .set_labels(labels)
-            .set_tags(Some(body.tags.into_iter().collect()))
-            .client_request_token(&self.step.token);
-        let answer = request.send().await.map_err(|error| cloud_error(&call, &error))?;
-        self.done(&call, &answer);
+    /// One call, or for the policies of an entry as many as differ.
+    async fn update(&mut self, body: &Value) -> Result<(), CloudError> {
+        let call = self.call("Update");
+        let Some(found) = self.find().await? else {
+            return Err(call.error(
+                Class::Conflict,
+                "NotFound",
+                "it went away meanwhile; we look again",
+            ));
+        };
+        self.must_be_ours(&call, &found)?;
+        let one = [body.clone()];
+        let calls = body["calls"].as_array().map_or(&one[..], Vec::as_slice);
+        for each in calls {
+            let operation = each["operation"].as_str().unwrap_or_default();
+            self.named(operation, &each["input"]).await?;
+        }
         Ok(())
     }
 
-    async fn delete(&self) -> Result<(), CloudError> {
+    /// Only what the step names may be claimed: nobody's, or the named predecessor's.
+    async fn claim(
+        &mut self,
+        tags: &BTreeMap<String, String>,
+        from: Option<&Uid>,
+    ) -> Result<(), CloudError> {
+        let call = self.call("TagResource");
+        let Some(found) = self.find().await? else {
+            return Err(call.error(
+                Class::Conflict,
+                "NotFound",
+                "it went away meanwhile; we look again",
+            ));
+        };
+        let may = match self.step.owner.reads(&found.tags) {
+            Ownership::Ours => return Ok(()),
+            Ownership::Untagged | Ownership::Released => from.is_none(),
+            Ownership::Predecessor(uid) => from == Some(&uid),
+            Ownership::Other(_) => false,
+        };
+        if !may {
+            return Err(self.not_ours(&call, &found));
+        }
+        let released = found.tags.contains_key(TAG_RELEASED);
+        self.send("TagResource", &json!({"resourceArn": found.arn, "tags": tags})).await?;
+        if released {
+            let input = json!({"resourceArn": found.arn, "tagKeys": [TAG_RELEASED]});
+            self.send("UntagResource", &input).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&mut self) -> Result<(), CloudError> {
         let Some(found) = self.find().await? else {
             return Ok(());
         };
         let name = &self.step.address.external_name;
-        let call = self.call(match self.pool() {
-            None => "DeleteCluster",
-            Some(_) => "DeleteNodegroup",
-        });
+        let (operation, input) = match &self.step.resource {
+            Resource::Cluster => ("DeleteCluster", json!({"name": name})),
+            Resource::Pool(pool) => {
+                ("DeleteNodegroup", json!({"clusterName": name, "nodegroupName": pool.as_str()}))
+            }
+            Resource::Part(key) => {
+                let (operation, field, value) = match key.kind {
+                    kind::ADD_ON => ("DeleteAddon", "addonName", json!(key.name)),
+                    kind::ENTRY => ("DeleteAccessEntry", "principalArn", json!(key.name)),
+                    kind::IDENTITY => (
+                        "DeletePodIdentityAssociation",
+                        "associationId",
+                        found.body["associationId"].clone(),
+                    ),
+                    _ => ("DeleteFargateProfile", "fargateProfileName", json!(key.name)),
+                };
+                (operation, json!({"clusterName": name, field: value}))
+            }
+        };
+        let call = self.call(operation);
         self.must_be_ours(&call, &found)?;
         if found.going {
             return Ok(());
         }
-        let request_id = match self.pool() {
-            None => match self.client.delete_cluster().name(name).send().await {
-                Ok(answer) => answer.request_id().map(str::to_owned),
-                Err(error) => gone(cloud_error(&call, &error))?,
-            },
-            Some(pool) => {
-                let request =
-                    self.client.delete_nodegroup().cluster_name(name).nodegroup_name(pool);
-                match request.send().await {
-                    Ok(answer) => answer.request_id().map(str::to_owned),
-                    Err(error) => gone(cloud_error(&call, &error))?,
-                }
-            }
-        };
-        self.audit(&call, request_id.as_deref());
-        Ok(())
+        match self.send(operation, &input).await {
+            // Gone between the look and the deed: that is what was wanted.
+            Err(error) if error.code == "NotFound" => Ok(()),
+            other => other,
+        }
     }
 
     /// Writes the new tag before it removes the old ones: cut off between the two, the resource is still ours and found.
-    async fn release(&self) -> Result<(), CloudError> {
+    async fn release(&mut self) -> Result<(), CloudError> {
         let Some(found) = self.find().await? else {
             return Ok(());
         };
@@ -149,53 +218,52 @@ impl<'a> Deed<'a> {
             return Ok(());
         }
         self.must_be_ours(&call, &found)?;
-        let tag = self.client.tag_resource().resource_arn(&found.arn);
-        let answer = tag
-            .tags(TAG_RELEASED, owner.uid.as_str())
-            .send()
-            .await
-            .map_err(|error| cloud_error(&call, &error))?;
-        self.done(&call, &answer);
-        let call = self.call("UntagResource");
-        let keys = [TAG_HUB, TAG_OBJECT, TAG_UID].map(str::to_owned).to_vec();
-        let untag = self.client.untag_resource().resource_arn(&found.arn).set_tag_keys(Some(keys));
-        let answer = untag.send().await.map_err(|error| cloud_error(&call, &error))?;
-        self.done(&call, &answer);
-        Ok(())
+        let tags = json!({TAG_RELEASED: owner.uid.as_str()});
+        self.send("TagResource", &json!({"resourceArn": found.arn, "tags": tags})).await?;
+        let keys = [TAG_HUB, TAG_OBJECT, TAG_UID];
+        self.send("UntagResource", &json!({"resourceArn": found.arn, "tagKeys": keys})).await
     }
 
     async fn find(&self) -> Result<Option<Found>, CloudError> {
         let address = &self.step.address;
-        let Some(pool) = self.pool() else {
-            let cluster = describe_cluster(self.client, address).await?;
-            return Ok(cluster.map(|cluster| Found {
-                arn: cluster.arn().unwrap_or_default().to_owned(),
-                tags: tags(cluster.tags()),
-                going: cluster.status() == Some(&ClusterStatus::Deleting),
-            }));
+        let body = match &self.step.resource {
+            Resource::Cluster => find_cluster(self.client, address).await?,
+            Resource::Pool(pool) => find_pool(self.client, address, pool).await?,
+            Resource::Part(key) => find_part(self.client, address, key).await?,
         };
-        let nodegroup = describe_nodegroup(self.client, address, pool).await?;
-        Ok(nodegroup.map(|nodegroup| Found {
-            arn: nodegroup.nodegroup_arn().unwrap_or_default().to_owned(),
-            tags: tags(nodegroup.tags()),
-            going: nodegroup.status() == Some(&NodegroupStatus::Deleting),
+        let arns = [
+            "arn",
+            "nodegroupArn",
+            "addonArn",
+            "accessEntryArn",
+            "associationArn",
+            "fargateProfileArn",
+        ];
+        Ok(body.map(|body| Found {
+            arn: arns.into_iter().find_map(|key| body[key].as_str()).unwrap_or_default().to_owned(),
+            tags: tags(&body),
+            going: body["status"] == "DELETING",
+            body,
         }))
     }
 
     fn must_be_ours(&self, call: &Call<'_>, found: &Found) -> Result<(), CloudError> {
+        match self.step.owner.reads(&found.tags) {
+            Ownership::Ours => Ok(()),
+            _ => Err(self.not_ours(call, found)),
+        }
+    }
+
+    fn not_ours(&self, call: &Call<'_>, found: &Found) -> CloudError {
         let whose = match self.step.owner.reads(&found.tags) {
-            Ownership::Ours => return Ok(()),
+            Ownership::Ours => "this very object".to_owned(),
             Ownership::Predecessor(uid) => format!("an earlier {} ({uid})", self.step.owner.object),
             Ownership::Released => "nobody any more: it was released".to_owned(),
             Ownership::Other(who) => who,
             Ownership::Untagged => "somebody who does not use Fleetwright".to_owned(),
         };
         let words = format!("left alone, since its tags say that it belongs to {whose}");
-        Err(call.error(Class::Refused, "NotOurs", &words))
-    }
-
-    fn done(&self, call: &Call<'_>, answer: &impl RequestId) {
-        self.audit(call, answer.request_id());
+        call.error(Class::Refused, "NotOurs", &words)
     }
 
     /// The audit line of a write that EKS accepted; a refused one is logged by whoever handles the error.
@@ -211,19 +279,4 @@ impl<'a> Deed<'a> {
             "cloud write accepted"
         );
     }
-}
-
-/// Gone between the look and the deed: that is what was wanted.
-fn gone(error: CloudError) -> Result<Option<String>, CloudError> {
-    if error.code == "NotFound" { Ok(error.request_id) } else { Err(error) }
-}
-
-fn read<T: DeserializeOwned>(call: &Call<'_>, body: &Value) -> Result<T, CloudError> {
-    T::deserialize(body).map_err(|error| {
-        call.error(Class::Bug, "UnreadableBody", &format!("the step's body is not ours: {error}"))
-    })
-}
-
-fn list(set: std::collections::BTreeSet<String>) -> Vec<String> {
-    set.into_iter().collect()
 }

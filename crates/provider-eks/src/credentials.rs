@@ -1,4 +1,7 @@
-//! Credentials of the real world: the AWS SDKs' chain in our own environment, kept until shortly before they expire.
+//! Where an account's credentials come from, kept until shortly before they expire.
+//!
+//! The real world reads Fleetwright's own environment as the AWS SDKs do; the simulated one has fixed credentials instead.
+//! Secrets and assumed roles are the same in both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,21 +9,32 @@ use std::time::Duration;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{
     ProvideCredentials, Result as CredentialsResult, SharedCredentialsProvider, future,
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::TimeSource as _;
+use fleetwright_api_types::{AwsConfig, AwsIdentityType, ExternalId};
 use fleetwright_clock::Clock;
-use fleetwright_provider::HttpOut;
+use fleetwright_errclass::Class;
+use fleetwright_provider::{Access, CloudError, HttpOut};
 use tokio::sync::Mutex;
 
+use crate::error::sts_error;
 use crate::http::{ClockTime, OverHttpOut};
+use crate::session::unusable;
+use crate::{EksSettings, Source};
 
+/// Names the file with the token of our own service account, as EKS and GKE set it.
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+/// STS takes names of sessions up to this length.
+const SESSION_NAME_LIMIT: usize = 64;
 /// Credentials nearer to their end than this are fetched anew.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// Where STS is asked when neither the environment nor a profile names a region.
@@ -35,31 +49,205 @@ pub async fn environment_credentials(
     http: HttpOut,
     clock: Arc<dyn Clock>,
 ) -> SharedCredentialsProvider {
-    let time = ClockTime(clock);
-    let config = ProviderConfig::without_region()
-        .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-        .with_http_client(OverHttpOut(http))
-        .with_time_source(time.clone())
-        .with_sleep_impl(TokioSleep::new());
+    let source = SharedCredentialsProvider::new(chain(&http, &clock).await);
+    SharedCredentialsProvider::new(Kept::new(source, ClockTime(clock)))
+}
+
+async fn chain(http: &HttpOut, clock: &Arc<dyn Clock>) -> DefaultCredentialsChain {
+    let config = chain_config(http.clone(), clock, None);
     // Without a region of its own the chain would ask the instance metadata for one, at the start of every laptop's hub.
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::builder().configure(&config).build())
         .or_else(Region::from_static(FALLBACK_REGION));
-    let chain = DefaultCredentialsChain::builder().configure(config).region(region).build().await;
-    SharedCredentialsProvider::new(Kept::new(SharedCredentialsProvider::new(chain), time))
+    DefaultCredentialsChain::builder().configure(config).region(region).build().await
+}
+
+/// What the account's identity says, its role assumed.
+pub(crate) fn of(
+    access: &Access,
+    aws: &AwsConfig,
+    (to_sts, environment, settings): (&SdkConfig, Option<SharedCredentialsProvider>, &EksSettings),
+) -> Result<SharedCredentialsProvider, CloudError> {
+    let identity = &aws.identity;
+    let base = match (identity.type_, &settings.credentials) {
+        (AwsIdentityType::Secret, _) => SharedCredentialsProvider::new(from_secret(access)?),
+        (AwsIdentityType::Profile, Source::Environment { http }) => {
+            let region = to_sts.region().cloned();
+            let profile = identity.profile.clone().unwrap_or_default();
+            let chain = Chain::new(http.clone(), Arc::clone(&settings.clock));
+            SharedCredentialsProvider::new(Chain { profile: Some((profile, region)), ..chain })
+        }
+        (AwsIdentityType::WebIdentity, Source::Environment { http }) => {
+            let config = chain_config(http.clone(), &settings.clock, to_sts.region().cloned());
+            return web_identity(access, identity.role_arn.as_deref(), &config);
+        }
+        (AwsIdentityType::WebIdentity, Source::Fixed(fixed)) => return Ok(fixed.clone()),
+        (AwsIdentityType::Environment, _) | (AwsIdentityType::Profile, Source::Fixed(_)) => {
+            let missing = || unusable(Class::Bug, "NoEnvironment", "no environment is wired");
+            environment.ok_or_else(missing)?
+        }
+    };
+    let Some(role) = &identity.role_arn else { return Ok(base) };
+    let to_sts = to_sts.clone().into_builder().credentials_provider(base).build();
+    Ok(SharedCredentialsProvider::new(Assumed {
+        sts: aws_sdk_sts::Client::new(&to_sts),
+        role: role.clone(),
+        session: session_name(access),
+        external_id: aws.external_id.map(|kind| match kind {
+            ExternalId::PerNamespace => format!("fleetwright/{}/{}", access.hub, access.namespace),
+        }),
+    }))
+}
+
+/// Tells in the account's CloudTrail who it was.
+fn session_name(access: &Access) -> String {
+    format!("fleetwright-{}", access.namespace).chars().take(SESSION_NAME_LIMIT).collect()
+}
+
+fn from_secret(access: &Access) -> Result<Credentials, CloudError> {
+    let reference =
+        access.account.spec.aws.as_ref().and_then(|aws| aws.identity.secret_ref.as_ref());
+    let name = reference.map_or("", |reference| reference.name.as_str());
+    let missing = |what: &str| {
+        let words = format!("Secret {name} in Fleetwright's own namespace {what}");
+        unusable(Class::Refused, "SecretMissing", &words)
+    };
+    let Some(data) = &access.secret else { return Err(missing("is not there; create it")) };
+    let text = |key: &str| data.get(key).map(|value| value.expose().trim().to_owned());
+    let needed = |key: &str| {
+        text(key)
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| missing(&format!("has no key {key}; add it")))
+    };
+    let (id, secret) = (needed("aws_access_key_id")?, needed("aws_secret_access_key")?);
+    let token = text("aws_session_token").filter(|token| !token.is_empty());
+    Ok(Credentials::new(id, secret, token, None, "secret"))
+}
+
+fn web_identity(
+    access: &Access,
+    role: Option<&str>,
+    config: &ProviderConfig,
+) -> Result<SharedCredentialsProvider, CloudError> {
+    let refuse = |words: &str| Err(unusable(Class::Refused, "CredentialsMissing", words));
+    let Some(role) = role else { return refuse("identity type WebIdentity needs roleArn") };
+    let Some(file) = std::env::var_os(TOKEN_FILE) else {
+        return refuse(
+            "AWS_WEB_IDENTITY_TOKEN_FILE is not set; annotate Fleetwright's service account so that a token is projected",
+        );
+    };
+    let found = StaticConfiguration {
+        web_identity_token_file: file.into(),
+        role_arn: role.to_owned(),
+        session_name: session_name(access),
+    };
+    let builder = WebIdentityTokenCredentialsProvider::builder().configure(config);
+    Ok(SharedCredentialsProvider::new(builder.static_configuration(found).build()))
+}
+
+/// A role taken on with the credentials that its client has.
+#[derive(Debug)]
+struct Assumed {
+    sts: aws_sdk_sts::Client,
+    role: String,
+    session: String,
+    external_id: Option<String>,
+}
+
+impl Assumed {
+    async fn current(&self) -> CredentialsResult {
+        let request = self
+            .sts
+            .assume_role()
+            .role_arn(&self.role)
+            .role_session_name(&self.session)
+            .set_external_id(self.external_id.clone());
+        let answer = request.send().await.map_err(|error| {
+            CredentialsError::provider_error(sts_error("sts:AssumeRole", &error))
+        })?;
+        let Some(found) = answer.credentials() else {
+            return Err(CredentialsError::unhandled("STS gave no credentials"));
+        };
+        let expiry = (*found.expiration()).try_into().map_err(CredentialsError::unhandled)?;
+        Ok(Credentials::new(
+            found.access_key_id(),
+            found.secret_access_key(),
+            Some(found.session_token().to_owned()),
+            Some(expiry),
+            "assumed role",
+        ))
+    }
+}
+
+impl ProvideCredentials for Assumed {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.current())
+    }
+}
+
+/// How the SDK's own sources of credentials go out.
+fn chain_config(http: HttpOut, clock: &Arc<dyn Clock>, region: Option<Region>) -> ProviderConfig {
+    ProviderConfig::without_region()
+        .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
+        .with_http_client(OverHttpOut(http))
+        .with_time_source(ClockTime(Arc::clone(clock)))
+        .with_sleep_impl(TokioSleep::new())
+        .with_region(region)
+}
+
+/// Fleetwright's own environment, read anew each time: whoever renews a file shall not have to start us again. What it gives
+/// is kept by [`Kept`].
+#[derive(Debug)]
+pub(crate) struct Chain {
+    http: HttpOut,
+    clock: Arc<dyn Clock>,
+    /// Only this profile of the shared files; `None`: the whole chain.
+    profile: Option<(String, Option<Region>)>,
+}
+
+impl Chain {
+    pub(crate) fn new(http: HttpOut, clock: Arc<dyn Clock>) -> Self {
+        Self { http, clock, profile: None }
+    }
+
+    async fn current(&self) -> CredentialsResult {
+        let Some((profile, region)) = &self.profile else {
+            return chain(&self.http, &self.clock).await.provide_credentials().await;
+        };
+        let config = chain_config(self.http.clone(), &self.clock, region.clone());
+        let builder = ProfileFileCredentialsProvider::builder().configure(&config);
+        builder.profile_name(profile).build().provide_credentials().await
+    }
+}
+
+impl ProvideCredentials for Chain {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.current())
+    }
 }
 
 /// Keeps what `source` gave, so that not every EKS call costs an STS call; concurrent askers wait for one fetch.
-#[derive(Debug)]
-struct Kept {
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
     source: SharedCredentialsProvider,
     time: ClockTime,
-    held: Mutex<Option<Credentials>>,
+    held: Arc<Mutex<Option<Credentials>>>,
 }
 
 impl Kept {
-    fn new(source: SharedCredentialsProvider, time: ClockTime) -> Self {
-        Self { source, time, held: Mutex::new(None) }
+    pub(crate) fn new(source: SharedCredentialsProvider, time: ClockTime) -> Self {
+        Self { source, time, held: Arc::default() }
+    }
+
+    /// Drops what is held, so that the next use asks the source again.
+    pub(crate) async fn forget(&self) {
+        *self.held.lock().await = None;
     }
 
     async fn current(&self) -> CredentialsResult {

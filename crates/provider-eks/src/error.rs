@@ -8,7 +8,7 @@ use aws_sdk_eks::config::http::HttpResponse;
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::RequestId as _;
 use fleetwright_errclass::Class;
-use fleetwright_plan::Address;
+use fleetwright_plan::{Address, Resource};
 use fleetwright_provider::{CloudError, HttpOutError};
 
 /// Longest part of the cloud's own words that we repeat, in characters.
@@ -19,7 +19,8 @@ const WORDS_LIMIT: usize = 600;
 pub(crate) struct Call<'a> {
     pub(crate) operation: &'static str,
     pub(crate) address: &'a Address,
-    pub(crate) pool: Option<&'a str>,
+    /// What of the cluster; [`Resource::Cluster`] is the control plane itself.
+    pub(crate) resource: &'a Resource,
 }
 
 impl Call<'_> {
@@ -33,8 +34,10 @@ impl Call<'_> {
 impl fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Address { region, external_name, .. } = self.address;
-        if let Some(pool) = self.pool {
-            write!(f, "node group {pool} of ")?;
+        match self.resource {
+            Resource::Cluster => {}
+            Resource::Pool(pool) => write!(f, "node group {pool} of ")?,
+            Resource::Part(key) => write!(f, "{key} of ")?,
         }
         if external_name.is_empty() {
             return write!(f, "clusters in {region}");
@@ -67,6 +70,16 @@ const UNAUTHORIZED: Verdict = Verdict(
     "Unauthorized",
     "check the credentials, the clock and the IAM permissions of the account",
 );
+const EXPIRED: Verdict = Verdict(
+    Class::Refused,
+    "Expired",
+    "renew the credentials; we go on with the new ones by ourselves",
+);
+const CAPACITY: Verdict = Verdict(
+    Class::Refused,
+    "CapacityUnavailable",
+    "choose other subnets, zones or instance types, or wait; we ask again later",
+);
 const THROTTLED: Verdict =
     Verdict(Class::Transient, "Throttled", "we ask again later, and less often");
 const SERVER: Verdict = Verdict(Class::Transient, "ServerError", "we ask again later");
@@ -84,7 +97,7 @@ where
             let name = answer.err().code().unwrap_or_default();
             let words = answer.err().message().unwrap_or("no message");
             (
-                by_code(call.operation, name, status),
+                by_code(call.operation, name, (status, words)),
                 format!("EKS answered {status} {name}: {words}"),
             )
         }
@@ -103,7 +116,7 @@ where
 }
 
 /// The exceptions of the EKS API reference, and the common errors of AWS.
-fn by_code(operation: &str, name: &str, status: u16) -> Verdict {
+fn by_code(operation: &str, name: &str, (status, words): (u16, &str)) -> Verdict {
     match name {
         "ResourceInUseException" if operation.starts_with("Create") => Verdict(
             Class::Conflict,
@@ -122,6 +135,12 @@ fn by_code(operation: &str, name: &str, status: u16) -> Verdict {
             "QuotaExceeded",
             "raise the quota of the account or remove something",
         ),
+        // EKS already has what we ask for, and did not show it yet.
+        "InvalidRequestException" | "InvalidParameterException"
+            if operation.starts_with("Update") && words.contains("No changes needed") =>
+        {
+            Verdict(Class::Transient, "NoChange", "EKS has it already; we look again")
+        }
         // The request is well formed but does not fit the state of the cluster, which changes without an edit.
         "InvalidRequestException" | "InvalidStateException" => Verdict(
             Class::Refused,
@@ -134,14 +153,16 @@ fn by_code(operation: &str, name: &str, status: u16) -> Verdict {
             "Rejected",
             "see the words of EKS; a permission may be missing, and we ask again later",
         ),
-        "InvalidParameterException"
-        | "ValidationException"
-        | "UnsupportedAvailabilityZoneException" => INVALID,
+        "UnsupportedAvailabilityZoneException" | "InsufficientCapacityException" => CAPACITY,
+        // Newly made roles and groups are not known everywhere at once.
+        "ResourcePropagationDelayException" => {
+            Verdict(Class::Transient, "NotYetKnown", "AWS still spreads the news; we ask again")
+        }
+        "InvalidParameterException" | "ValidationException" => INVALID,
+        "ExpiredToken" | "ExpiredTokenException" => EXPIRED,
         "AccessDenied"
         | "AccessDeniedException"
         | "UnrecognizedClientException"
-        | "ExpiredToken"
-        | "ExpiredTokenException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
         | "SignatureDoesNotMatch"
@@ -154,6 +175,8 @@ fn by_code(operation: &str, name: &str, status: u16) -> Verdict {
         | "ThrottlingException"
         | "ThrottledException"
         | "TooManyRequestsException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
         | "RequestLimitExceeded" => THROTTLED,
         "ServerException"
         | "ServiceUnavailable"
@@ -183,8 +206,11 @@ fn by_cause(error: &(dyn Error + 'static)) -> (Verdict, String) {
         if let Some(sent) = found.downcast_ref::<HttpOutError>() {
             return (by_way_out(sent), sent.to_string());
         }
+        if let Some(told) = found.downcast_ref::<CloudError>() {
+            return (Verdict(told.class, told.code, "see the account"), told.to_string());
+        }
         if found.downcast_ref::<CredentialsError>().is_some() {
-            return (CREDENTIALS, chain(found));
+            return by_credentials(found);
         }
         last = found.to_string();
         cause = found.source();
@@ -205,6 +231,24 @@ const fn by_way_out(error: &HttpOutError) -> Verdict {
     }
 }
 
+/// Why there are no credentials: one of our own sources says so by code, others only in words.
+fn by_credentials(error: &(dyn Error + 'static)) -> (Verdict, String) {
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        if let Some(told) = found.downcast_ref::<CloudError>() {
+            return (
+                Verdict(told.class, told.code, "see the account's identity"),
+                told.to_string(),
+            );
+        }
+        if let Some(sent) = found.downcast_ref::<HttpOutError>() {
+            return (by_way_out(sent), chain(error));
+        }
+        cause = found.source();
+    }
+    (CREDENTIALS, chain(error))
+}
+
 /// An error and its sources in one line; the SDK's own messages leave the reason to the source.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -218,12 +262,74 @@ fn chain(error: &dyn Error) -> String {
 
 /// No credentials could be had for signing something ourselves.
 pub(crate) fn no_credentials(operation: &str, source: &CredentialsError) -> CloudError {
-    let Verdict(class, code, hint) = CREDENTIALS;
+    let (Verdict(class, code, hint), words) = by_credentials(source);
     CloudError {
         class,
         code,
         operation: operation.to_owned(),
-        message: format!("{}; {hint}", chain(source)),
+        message: format!("{words}; {hint}"),
+        request_id: None,
+    }
+}
+
+/// Turns a failure of STS into ours. An assumed role that is denied has a code of its own.
+pub(crate) fn sts_error<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> CloudError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let (Verdict(class, code, hint), words) = match error {
+        SdkError::ServiceError(answer) => {
+            let status = answer.raw().status().as_u16();
+            let name = answer.err().code().unwrap_or_default();
+            let words = answer.err().message().unwrap_or("no message");
+            let verdict = match (name, operation) {
+                ("AccessDenied" | "AccessDeniedException", "sts:AssumeRole") => Verdict(
+                    Class::Refused,
+                    "AssumeRoleDenied",
+                    "let the role trust this identity, with the external id if one is used",
+                ),
+                _ => by_code(operation, name, (status, words)),
+            };
+            (verdict, format!("STS answered {status} {name}: {words}"))
+        }
+        SdkError::TimeoutError(_) => {
+            (Verdict(Class::Transient, "Timeout", "we ask again later"), "no answer in time".into())
+        }
+        unsent => by_cause(unsent),
+    };
+    CloudError {
+        class,
+        code,
+        operation: operation.to_owned(),
+        message: format!("{words}; {hint}"),
+        request_id: error.request_id().map(str::to_owned),
+    }
+}
+
+/// Turns an answer that we asked for without the SDK into ours.
+pub(crate) fn answer_error(
+    operation: &str,
+    name: &str,
+    (status, words): (u16, &str),
+) -> CloudError {
+    let Verdict(class, code, hint) = by_code(operation, name, (status, words));
+    CloudError {
+        class,
+        code,
+        operation: operation.to_owned(),
+        message: format!("answered {status} {name}: {words}; {hint}"),
+        request_id: None,
+    }
+}
+
+/// Turns a loss on the way into ours.
+pub(crate) fn way_out_error(operation: &str, error: &HttpOutError) -> CloudError {
+    let Verdict(class, code, hint) = by_way_out(error);
+    CloudError {
+        class,
+        code,
+        operation: operation.to_owned(),
+        message: format!("{error}; {hint}"),
         request_id: None,
     }
 }

@@ -1,32 +1,39 @@
 //! Amazon EKS as a provider: declarations become EKS requests, and answers become what the planner understands.
 //!
-//! It talks to `eks` through the AWS SDK over the project's own way out, and signs tokens for a member's API itself.
-//! It decides nothing (`plan` does), never retries (the loop does), holds no kube client and opens no socket. Whose a
-//! resource is, only its tags say. Start at [`EksProvider`]; `config.rs` and `diff.rs` are pure, `observe.rs` reads,
-//! `act.rs` writes.
+//! It talks to `eks` through the AWS SDK over the project's own way out, in EKS's own JSON (`wire.rs`), and signs tokens for a
+//! member's API itself. It decides nothing (`plan` does), never retries (the loop does), holds no kube client and opens no
+//! socket. Whose a resource is, only its tags say. Start at [`EksProvider`]; `config.rs` and `diff.rs` are pure,
+//! `observe.rs` reads, `act.rs` writes, `session.rs` knows through which account.
 
 mod act;
-mod client;
 mod config;
 mod credentials;
 mod diff;
 mod error;
 mod http;
+mod kind;
 mod observe;
+mod release;
+mod session;
 mod token;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use fleetwright_api_types::ManagedCluster;
 use fleetwright_clock::Clock;
-use fleetwright_names::HubId;
-use fleetwright_plan::{Address, Change, CloudStep, DesiredCluster, Problem, Snapshot};
-use fleetwright_provider::{Asked, CloudError, HttpOut, Limits, MemberToken, Owned, Provider};
+use fleetwright_names::{HubId, PoolName};
+use fleetwright_plan::{
+    Address, Change, CloudStep, Credentials, DesiredCluster, Problem, Seen, Snapshot,
+};
+use fleetwright_provider::{
+    Access, Asked, CloudError, HttpOut, Limits, MemberToken, Owned, Provider, Receipt,
+};
 
-pub use config::KEY;
+pub use config::{KEY, wire_request};
 pub use credentials::environment_credentials;
 pub use token::eks_token;
 
@@ -40,30 +47,67 @@ pub const DEFAULT_LIMITS: Limits = Limits {
 /// What the program gives the provider; everything that differs between the real world and the simulated one.
 #[derive(Debug, Clone)]
 pub struct EksSettings {
-    /// The way out.
+    /// The way to EKS and SSM.
     pub http: HttpOut,
-    /// Who we are. [`environment_credentials`] for the real world, fixed ones for the simulated.
-    pub credentials: SharedCredentialsProvider,
+    /// Where credentials come from.
+    pub credentials: Source,
     /// What time it is, for signatures.
     pub clock: Arc<dyn Clock>,
-    /// Where EKS is; `None`: the region's public endpoint. May carry a path.
+    /// Where EKS, STS and SSM are; `None`: the region's public endpoints. May carry a path.
     pub endpoint: Option<String>,
     /// How often to look; [`DEFAULT_LIMITS`] for the real EKS.
     pub limits: Limits,
+}
+
+/// Where credentials come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The real world: as each account says, from Fleetwright's own environment or from a Secret.
+    Environment {
+        /// The way to STS, and to the credential endpoints of containers and instances.
+        http: HttpOut,
+    },
+    /// The simulated world: these stand for whatever an account says about Fleetwright's environment; Secrets and assumed
+    /// roles are honoured all the same.
+    Fixed(SharedCredentialsProvider),
 }
 
 /// Amazon EKS.
 #[derive(Debug)]
 pub struct EksProvider {
     settings: EksSettings,
-    clients: client::Clients,
+    sessions: session::Sessions,
+    releases: release::Releases,
+    updates: observe::Updates,
 }
 
 impl EksProvider {
     /// Calls nobody.
     #[must_use]
     pub fn new(settings: EksSettings) -> Self {
-        Self { clients: client::Clients::new(&settings), settings }
+        let sessions = session::Sessions::new(settings.clone());
+        Self {
+            settings,
+            sessions,
+            releases: release::Releases::default(),
+            updates: observe::Updates::default(),
+        }
+    }
+
+    fn look<'a>(
+        &'a self,
+        session: &'a session::Session,
+        address: &'a Address,
+    ) -> observe::Look<'a> {
+        let since = self.settings.clock.now();
+        observe::Look {
+            session,
+            settings: &self.settings,
+            releases: &self.releases,
+            updates: &self.updates,
+            address,
+            since,
+        }
     }
 }
 
@@ -89,27 +133,48 @@ impl Provider for EksProvider {
         diff::diff(desired, snapshot)
     }
 
-    async fn observe(&self, address: &Address) -> Snapshot {
-        let client = self.clients.get(&address.region);
-        observe::observe(&client, address, &*self.settings.clock).await
+    async fn observe(
+        &self,
+        access: &Access,
+        address: &Address,
+        desired: Option<&DesiredCluster>,
+    ) -> Snapshot {
+        match self.sessions.get(access, &address.region) {
+            Ok(session) => observe::observe(self.look(&session, address), desired).await,
+            Err(error) => {
+                let (since, why) = (self.settings.clock.now(), error.to_string());
+                let code = error.code.to_owned();
+                let credentials = Credentials::Failed { code, why: why.clone() };
+                Snapshot { credentials, ..Snapshot::of(Seen::Unknown { since, why }) }
+            }
+        }
     }
 
-    async fn act(&self, step: &CloudStep) -> Result<(), CloudError> {
-        act::act(&self.clients.get(&step.address.region), step).await
+    async fn act(&self, access: &Access, step: &CloudStep) -> Result<Receipt, CloudError> {
+        let session = self.sessions.get(access, &step.address.region)?;
+        session.allowed(self.settings.clock.now()).await?;
+        act::act(&session.eks, step).await
     }
 
-    async fn token(&self, address: &Address) -> Result<MemberToken, CloudError> {
-        let credentials = self
-            .settings
-            .credentials
-            .provide_credentials()
-            .await
-            .map_err(|source| error::no_credentials("sts:GetCallerIdentity", &source))?;
+    async fn token(&self, access: &Access, address: &Address) -> Result<MemberToken, CloudError> {
+        let session = self.sessions.get(access, &address.region)?;
+        let credentials = session.credentials("sts:GetCallerIdentity").await?;
         let now = self.settings.clock.now();
         eks_token(&credentials, &address.region, &address.external_name, now)
     }
 
-    async fn list_owned(&self, address: &Address, hub: &HubId) -> Result<Vec<Owned>, CloudError> {
-        observe::list_owned(&self.clients.get(&address.region), address, hub).await
+    fn node_selector(&self, pool: &PoolName) -> String {
+        format!("eks.amazonaws.com/nodegroup={pool}")
+    }
+
+    async fn list_owned(
+        &self,
+        access: &Access,
+        address: &Address,
+        hub: &HubId,
+    ) -> Result<Vec<Owned>, CloudError> {
+        let session = self.sessions.get(access, &address.region)?;
+        session.allowed(self.settings.clock.now()).await?;
+        observe::list_owned(self.look(&session, address), hub).await
     }
 }

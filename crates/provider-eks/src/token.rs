@@ -14,6 +14,8 @@ use fleetwright_provider::{CloudError, MemberToken, Secret};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::config::suffix;
+
 const OPERATION: &str = "sts:GetCallerIdentity";
 const PREFIX: &str = "k8s-aws-v1.";
 /// EKS honours a token for 15 minutes from its date; one minute is left for clocks that differ.
@@ -67,10 +69,9 @@ pub fn eks_token(
     Ok(MemberToken { token, expires_at })
 }
 
-/// The region's own STS; China has its own domain (AWS General Reference, STS endpoints).
+/// The region's own STS, in the domain of its partition (AWS General Reference, STS endpoints).
 fn sts_host(region: &str) -> String {
-    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("sts.{region}.{domain}")
+    format!("sts.{region}.{}", suffix(region))
 }
 
 fn unsigned(source: &dyn std::error::Error) -> CloudError {

@@ -8,6 +8,10 @@ mod declare;
 mod differ;
 #[path = "it/errors.rs"]
 mod errors;
+#[path = "it/moto.rs"]
+mod moto;
+#[path = "it/scenario.rs"]
+mod scenario;
 #[path = "it/support.rs"]
 mod support;
 #[path = "it/token.rs"]

@@ -3,88 +3,157 @@
 //! Each check panics with a sentence; this module is for tests only.
 #![allow(clippy::panic, clippy::expect_used, reason = "assertions for tests")]
 
+use std::sync::Arc;
+
+use fleetwright_api_types::ProviderConfig;
 use fleetwright_errclass::Class;
-use fleetwright_plan::{CloudAction, CloudStep, DesiredCluster, Resource, Seen};
+use fleetwright_names::{HubId, Owner, Ownership, Uid};
+use fleetwright_plan::{
+    ChangeKind, CloudAction, CloudStep, DesiredCluster, Resource, Seen, Snapshot, Update,
+};
 
-use crate::Provider;
+use crate::{Access, Provider};
 
-/// Looking at a place where nothing is says `Absent`, not an error.
-///
-/// # Panics
-/// When it does not hold.
-pub async fn nothing_is_absent(provider: &dyn Provider, desired: &DesiredCluster) {
-    let snapshot = provider.observe(&desired.address).await;
-    assert_eq!(snapshot.cluster, Seen::Absent, "a cluster that was never made must be Absent");
-    assert!(snapshot.pools.is_empty(), "no pools where no cluster is");
+/// A provider in an account, and what is declared there.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial<'a> {
+    /// The provider.
+    pub provider: &'a dyn Provider,
+    /// Through which account.
+    pub access: &'a Access,
+    /// What is declared.
+    pub desired: &'a DesiredCluster,
 }
 
-/// A create is seen at once, carries our tags, and the same name again is a conflict unless the token is the same.
-///
-/// # Panics
-/// When it does not hold.
-pub async fn create_is_seen_and_exclusive(provider: &dyn Provider, desired: &DesiredCluster) {
-    let create =
-        step(desired, CloudAction::Create { body: desired.body.clone() }, desired.generation);
-    provider.act(&create).await.expect("the first create succeeds");
-    let snapshot = provider.observe(&desired.address).await;
-    let Seen::Present(cluster) = &snapshot.cluster else {
-        panic!("a made cluster must be Present")
-    };
-    assert_eq!(
-        desired.owner.reads(&cluster.tags),
-        fleetwright_names::Ownership::Ours,
-        "a made cluster carries our tags"
-    );
-    let again =
-        step(desired, CloudAction::Create { body: desired.body.clone() }, desired.generation + 1);
-    let error = provider.act(&again).await.expect_err("the name is taken");
-    assert_eq!(error.class, Class::Conflict, "a taken name is a Conflict, got {error:?}");
+/// The access that objects of `namespace` on `hub` have through `account`, without a Secret.
+#[must_use]
+pub fn access(account: ProviderConfig, hub: &HubId, namespace: &str) -> Access {
+    let namespace = namespace.to_owned();
+    Access { account: Arc::new(account), hub: hub.clone(), namespace, secret: None }
 }
 
-/// Nothing that carries other tags is destroyed, even if a step says so.
-///
-/// # Panics
-/// When it does not hold.
-pub async fn a_stranger_cannot_delete(provider: &dyn Provider, desired: &DesiredCluster) {
-    let mut stranger = desired.clone();
-    stranger.owner.uid = fleetwright_names::Uid::new("0bad").expect("a uid");
-    let error = provider
-        .act(&step(&stranger, CloudAction::Delete, 1))
-        .await
-        .expect_err("a delete of what is not ours is refused");
-    assert_eq!(error.class, Class::Refused, "got {error:?}");
-    let snapshot = provider.observe(&desired.address).await;
-    assert!(snapshot.cluster.present().is_some(), "the cluster is still there");
-}
+impl Trial<'_> {
+    async fn look(&self) -> Snapshot {
+        self.provider.observe(self.access, &self.desired.address, Some(self.desired)).await
+    }
 
-/// Deleting what is gone succeeds.
-///
-/// # Panics
-/// When it does not hold.
-pub async fn delete_of_nothing_succeeds(provider: &dyn Provider, desired: &DesiredCluster) {
-    provider.act(&step(desired, CloudAction::Delete, 1)).await.expect("nothing to delete is fine");
-}
+    fn step(&self, owner: &Owner, action: CloudAction, generation: i64) -> CloudStep {
+        let owner = (owner.clone(), generation);
+        CloudStep::new(self.desired.address.clone(), Resource::Cluster, owner, action, "")
+    }
 
-/// The same declaration gives the same request, byte for byte, and no difference once it is seen.
-///
-/// # Panics
-/// When it does not hold.
-pub async fn what_was_made_shows_no_difference(provider: &dyn Provider, desired: &DesiredCluster) {
-    let snapshot = provider.observe(&desired.address).await;
-    let changes: Vec<_> = provider
-        .diff(desired, &snapshot)
-        .into_iter()
-        .filter(|change| change.resource == Resource::Cluster)
-        .collect();
-    assert!(changes.is_empty(), "a cluster just made must not differ: {changes:?}");
-}
+    fn stranger(&self) -> Owner {
+        Owner { uid: Uid::new("0bad").expect("a uid"), ..self.desired.owner.clone() }
+    }
 
-fn step(desired: &DesiredCluster, action: CloudAction, generation: i64) -> CloudStep {
-    CloudStep::new(
-        desired.address.clone(),
-        Resource::Cluster,
-        desired.owner.clone(),
-        generation,
-        action,
-    )
+    /// Looking at a place where nothing is says `Absent`, not an error.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub async fn nothing_is_absent(&self) {
+        let snapshot = self.look().await;
+        assert_eq!(snapshot.cluster, Seen::Absent, "a cluster that was never made must be Absent");
+        assert!(snapshot.pools.is_empty(), "no pools where no cluster is");
+        assert!(snapshot.parts.is_empty(), "no parts where no cluster is");
+    }
+
+    /// A create is seen at once, carries our tags, and the same name again is a conflict unless the token is the same.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub async fn create_is_seen_and_exclusive(&self) {
+        let create = |generation| {
+            let body = self.desired.body.clone();
+            self.step(&self.desired.owner, CloudAction::Create { body }, generation)
+        };
+        let first = create(self.desired.generation);
+        let receipt =
+            self.provider.act(self.access, &first).await.expect("the first create succeeds");
+        assert_eq!(receipt.calls.len(), 1, "a create is one call: {receipt:?}");
+        let snapshot = self.look().await;
+        let Seen::Present(cluster) = &snapshot.cluster else {
+            panic!("a made cluster must be Present")
+        };
+        let whose = self.desired.owner.reads(&cluster.tags);
+        assert_eq!(whose, Ownership::Ours, "a made cluster carries our tags");
+        let again = create(self.desired.generation + 1);
+        let error = self.provider.act(self.access, &again).await.expect_err("the name is taken");
+        assert_eq!(error.class, Class::Conflict, "a taken name is a Conflict, got {error:?}");
+    }
+
+    /// Nothing that carries other tags is changed, claimed, destroyed or let go, even if a step says so.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub async fn a_stranger_can_do_nothing(&self) {
+        let before = self.look().await;
+        let stranger = self.stranger();
+        let update = Update {
+            what: "tags".into(),
+            differences: Vec::new(),
+            body: serde_json::json!({}),
+            governed: None,
+            upgrade: None,
+        };
+        let claim = CloudAction::Claim { tags: stranger.tags(), from: None };
+        let actions =
+            [CloudAction::Update(update), claim, CloudAction::Delete, CloudAction::Release];
+        for action in actions {
+            let what = action.verb();
+            let step = self.step(&stranger, action, 1);
+            let error = self.provider.act(self.access, &step).await.expect_err(what);
+            assert_eq!(error.class, Class::Refused, "{what} of what is not ours: {error:?}");
+        }
+        assert_eq!(self.look().await.cluster, before.cluster, "the cluster is as it was");
+    }
+
+    /// Deleting what is gone succeeds, without a call that changes anything.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub async fn delete_of_nothing_succeeds(&self) {
+        let delete = self.step(&self.desired.owner, CloudAction::Delete, 1);
+        let receipt = self.provider.act(self.access, &delete).await;
+        let receipt = receipt.expect("nothing to delete is fine");
+        assert!(receipt.calls.is_empty(), "nothing was there to be deleted: {receipt:?}");
+    }
+
+    /// What was made as declared shows no difference once it is seen.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub async fn what_was_made_shows_no_difference(&self) {
+        let changes = self.provider.diff(self.desired, &self.look().await);
+        let changes: Vec<_> =
+            changes.into_iter().filter(|change| change.resource == Resource::Cluster).collect();
+        assert!(changes.is_empty(), "a cluster just made must not differ: {changes:?}");
+    }
+
+    /// The first update that the diff asks for of the control plane is accepted; `settled` waits until the cloud is done.
+    /// Then that kind of change is asked for no more.
+    ///
+    /// # Panics
+    /// When it does not hold, or when nothing differs.
+    pub async fn an_update_makes_right_what_differs(&self, settled: impl AsyncFnOnce()) {
+        let updates = |snapshot: &Snapshot| -> Vec<Update> {
+            let changes = self.provider.diff(self.desired, snapshot);
+            let of_cluster = |resource: &Resource| *resource == Resource::Cluster;
+            let kept = changes.into_iter().filter(|change| of_cluster(&change.resource));
+            kept.filter_map(|change| match change.kind {
+                ChangeKind::Update(update) => Some(update),
+                _ => None,
+            })
+            .collect()
+        };
+        let found = updates(&self.look().await);
+        let update = found.first().expect("something differs").clone();
+        let what = update.what.clone();
+        let step =
+            self.step(&self.desired.owner, CloudAction::Update(update), self.desired.generation);
+        let receipt = self.provider.act(self.access, &step).await.expect("the update is taken");
+        assert!(!receipt.calls.is_empty(), "an update changes something");
+        settled().await;
+        let left = updates(&self.look().await);
+        assert!(left.iter().all(|left| left.what != what), "{what} still differs: {left:?}");
+    }
 }

@@ -10,12 +10,14 @@ pub mod conformance;
 mod http_out;
 mod secret;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_api_types::{ManagedCluster, ProviderConfig};
-use fleetwright_names::{HubId, Owner};
+use fleetwright_names::{HubId, Owner, PoolName};
 use fleetwright_plan::{Address, Change, CloudStep, DesiredCluster, Problem, Resource, Snapshot};
 use jiff::Timestamp;
 
@@ -66,6 +68,26 @@ pub struct Owned {
     pub owner: Owner,
 }
 
+/// Through which account, and for whose objects, a cloud is spoken to.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The account.
+    pub account: Arc<ProviderConfig>,
+    /// The hub that speaks; part of the external id.
+    pub hub: HubId,
+    /// The namespace of the object; part of the external id.
+    pub namespace: String,
+    /// The data of the Secret that the account names, if it names one and it is there.
+    pub secret: Option<BTreeMap<String, Secret>>,
+}
+
+/// What the cloud says about a write that it took.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The calls that changed something, in order: operation and the cloud's id of the request. Empty: nothing had to be done.
+    pub calls: Vec<(String, Option<String>)>,
+}
+
 /// A cloud that can hold clusters.
 #[async_trait]
 pub trait Provider: Send + Sync + Debug {
@@ -75,7 +97,8 @@ pub trait Provider: Send + Sync + Debug {
     /// How often it wants to be asked.
     fn limits(&self) -> Limits;
 
-    /// Parses the declaration into the cloud's requests. Pure: same input, same bytes.
+    /// Parses the declaration into the cloud's requests, and holds them against the account's limits. Pure: same input,
+    /// same bytes.
     ///
     /// # Errors
     /// All problems of the declaration at once, each with its field path.
@@ -85,28 +108,44 @@ pub trait Provider: Send + Sync + Debug {
     /// works from here. `status.observed` wins over spec. `None`: nothing was ever made.
     fn address(&self, cluster: &ManagedCluster) -> Option<Address>;
 
-    /// Every difference that can be acted on or must be told. Pure. Compares only declared fields, after normalising.
+    /// Every difference that can be acted on or must be told. Pure. Compares only declared fields, after normalising. What
+    /// does not carry our tags gives a [`fleetwright_plan::ChangeKind::Claim`] beside its differences, so that adoption can
+    /// be planned; whether it may be claimed is the planner's business.
     fn diff(&self, desired: &DesiredCluster, snapshot: &Snapshot) -> Vec<Change>;
 
-    /// Looks at the cluster and at all its pools. Never fails: what could not be seen is `Unknown`.
-    async fn observe(&self, address: &Address) -> Snapshot;
+    /// Looks at the cluster and all that belongs to it. Never fails: what could not be seen is `Unknown`. `desired` only
+    /// says where to look closer (the last change of what differs, what blocks the next version); `None` on the way out.
+    async fn observe(
+        &self,
+        access: &Access,
+        address: &Address,
+        desired: Option<&DesiredCluster>,
+    ) -> Snapshot;
 
-    /// Does one step. A create that finds the name taken is a `Conflict`; a delete or release first reads the tags and
-    /// refuses what is not the step's owner's; a delete or release of what is gone succeeds.
+    /// Does one step. A create that finds the name taken is a `Conflict`; an update, a claim, a delete and a release first
+    /// read the tags and refuse what is not as the step says; a delete or release of what is gone succeeds.
     ///
     /// # Errors
     /// The cloud's answer, classified. After a timeout: class `Unknown`.
-    async fn act(&self, step: &CloudStep) -> Result<(), CloudError>;
+    async fn act(&self, access: &Access, step: &CloudStep) -> Result<Receipt, CloudError>;
 
     /// A token for the member's own API, made without asking the cloud where that is possible.
     ///
     /// # Errors
     /// When no credentials can be had.
-    async fn token(&self, address: &Address) -> Result<MemberToken, CloudError>;
+    async fn token(&self, access: &Access, address: &Address) -> Result<MemberToken, CloudError>;
+
+    /// The label selector of a pool's nodes on the member.
+    fn node_selector(&self, pool: &PoolName) -> String;
 
     /// Everything in one account and region that carries the tags of `hub`. `address.external_name` is ignored.
     ///
     /// # Errors
     /// When the listing is incomplete for any reason: half a list must not pass for a whole one.
-    async fn list_owned(&self, address: &Address, hub: &HubId) -> Result<Vec<Owned>, CloudError>;
+    async fn list_owned(
+        &self,
+        access: &Access,
+        address: &Address,
+        hub: &HubId,
+    ) -> Result<Vec<Owned>, CloudError>;
 }

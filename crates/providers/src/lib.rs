@@ -43,7 +43,7 @@ impl Providers {
 
 #[cfg(test)]
 mod tests {
-    use fleetwright_provider_eks::DEFAULT_LIMITS;
+    use fleetwright_provider_eks::{DEFAULT_LIMITS, Source};
 
     use super::*;
 
@@ -54,8 +54,10 @@ mod tests {
         Providers::all(Settings {
             eks: EksSettings {
                 http: tower::util::BoxCloneSyncService::new(refuse),
-                credentials: aws_credential_types::provider::SharedCredentialsProvider::new(
-                    aws_credential_types::Credentials::new("A", "s", None, None, "test"),
+                credentials: Source::Fixed(
+                    aws_credential_types::provider::SharedCredentialsProvider::new(
+                        aws_credential_types::Credentials::new("A", "s", None, None, "test"),
+                    ),
                 ),
                 clock: Arc::new(fleetwright_clock::SystemClock),
                 endpoint: None,

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fleetwright_plan::{LintError, Plan, Problem, Step};
+use fleetwright_plan::{LintError, Plan, Problem, Step, Waiting};
 use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,6 +41,13 @@ pub trait Controller: Send + Sync + 'static {
 
     /// The finalizer to hold before the first side effect; `None` for a kind whose deletion undoes nothing.
     fn finalizer(&self) -> Option<&'static str>;
+
+    /// Whether this controller writes the token of annotation `fleetwright.dev/reconcile-now` to
+    /// `status.handledReconcile`. Of those that share an object it is one: the one that holds a finalizer, unless a kind
+    /// says otherwise. The schema of its status must have the field.
+    fn echoes_reconcile_now(&self) -> bool {
+        self.finalizer().is_some()
+    }
 
     /// The object and all it refers to. Secrets are read by name, here.
     async fn read(&self, object: Arc<Self::Object>) -> Result<Self::Declared, Failure>;
@@ -92,6 +99,10 @@ pub struct Progress<D, S> {
     pub done: Vec<usize>,
     /// What went wrong first.
     pub failure: Option<Failure>,
+    /// The object's owner has paused it: nothing is done, and a deletion waits as well.
+    pub paused: bool,
+    /// What the plan asks for is held back for all objects, and this is why.
+    pub held: Option<Waiting>,
 }
 
 impl<D, S> Default for Progress<D, S> {
@@ -103,6 +114,8 @@ impl<D, S> Default for Progress<D, S> {
             plan: None,
             done: Vec::new(),
             failure: None,
+            paused: false,
+            held: None,
         }
     }
 }

@@ -17,11 +17,23 @@ pub(crate) struct Happening {
 }
 
 /// Reasons of a condition that is False because work is under way, which is no cause for alarm.
-const IN_PROGRESS: [&str; 6] =
-    ["Absent", "Applying", "Creating", "Deleting", "Pending", "Provisioning"];
+const IN_PROGRESS: [&str; 11] = [
+    "Absent",
+    "Applying",
+    "AwaitingConfirmation",
+    "AwaitingWindow",
+    "Creating",
+    "Deleting",
+    "HandsOff",
+    "NotAsked",
+    "Pending",
+    "Provisioning",
+    "Updating",
+];
 
-/// What changed between two lists of conditions, as happenings: `Ready`, `NotReady` or `ReadyUnknown`. The kstatus
-/// markers only repeat what the others say.
+/// What changed between two lists of conditions, as happenings: `Ready`, `NotReady` or `ReadyUnknown`. What is
+/// wrong with `DriftFree` is named by its reason, `DriftDetected` and the like. The kstatus markers only repeat what the
+/// others say.
 pub(crate) fn by_difference(old: &[Condition], new: &[Condition]) -> Vec<Happening> {
     new.iter()
         .filter(|now| !matches!(now.type_, ConditionType::Reconciling | ConditionType::Stalled))
@@ -38,6 +50,9 @@ pub(crate) fn by_difference(old: &[Condition], new: &[Condition]) -> Vec<Happeni
                 warning: !calm(now),
                 reason: match now.status {
                     ConditionStatus::True => type_.to_owned(),
+                    ConditionStatus::False if now.type_ == ConditionType::DriftFree => {
+                        now.reason.clone()
+                    }
                     ConditionStatus::False => format!("Not{type_}"),
                     ConditionStatus::Unknown => format!("{type_}Unknown"),
                 },

@@ -4,16 +4,29 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetwright_api_types::{Condition, ConditionStatus, ConditionType};
+use fleetwright_api_types::{
+    ANNOTATION_PAUSED, ANNOTATION_RECONCILE_NOW, Condition, ConditionStatus, ConditionType,
+};
 use fleetwright_clock::{Clock, Ids};
 use fleetwright_errclass::Class;
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use crate::events::{self, Happening};
-use crate::{Conditions, Controller, Failure, Progress, status};
+use crate::{
+    Conditions, Controller, Failure, Gate, Metrics, OpenGate, Progress, finalizer, status,
+};
+
+/// From the first look to the last step. What takes longer holds a place that others need.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Beyond that, for status and events: a reconcile that was cut off must still be able to say so.
+const TELLING: Duration = Duration::from_secs(30);
+/// What is held back for all objects is looked at again after this, though whoever opens the gate wakes them.
+const HELD: Duration = Duration::from_secs(60);
+/// A token is echoed to this length.
+const TOKEN_CHARS: usize = 253;
 
 /// What every reconcile needs.
 #[derive(Clone)]
@@ -24,11 +37,26 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Jitter.
     pub ids: Arc<dyn Ids>,
+    /// Whether anything may be written to clouds and members now.
+    pub gate: Arc<dyn Gate>,
+    /// Where reconciles are counted, if anywhere.
+    pub metrics: Option<Metrics>,
+}
+
+impl Context {
+    /// With a gate that nobody closes, and no metrics.
+    #[must_use]
+    pub fn new(client: Client, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { client, clock, ids, gate: Arc::new(OpenGate), metrics: None }
+    }
 }
 
 impl Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("clock", &self.clock)
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
     }
 }
 
@@ -41,7 +69,7 @@ pub struct Verdict {
     pub failed: Option<Class>,
 }
 
-/// Runs one reconcile of `object` to its status patch.
+/// Runs one reconcile of `object` to its status patch, within a deadline.
 pub async fn once<C>(controller: &C, context: &Context, object: Arc<C::Object>) -> Verdict
 where
     C: Controller,
@@ -53,60 +81,193 @@ where
         name = object.name_any(),
         generation = object.meta().generation.unwrap_or_default(),
     );
-    run(controller, context, object).instrument(span).await
+    let began = Instant::now();
+    let verdict = run(controller, context, object).instrument(span).await;
+    if let Some(metrics) = &context.metrics {
+        metrics.ended(controller.name(), &verdict, began.elapsed());
+    }
+    verdict
+}
+
+/// One reconcile under way.
+struct Work<'a, C: Controller> {
+    controller: &'a C,
+    context: &'a Context,
+    api: Api<C::Object>,
+    /// As the hub had it last, as far as we know.
+    current: C::Object,
+    progress: Progress<C::Desired, C::Snapshot>,
+    happenings: Vec<Happening>,
 }
 
 async fn run<C>(controller: &C, context: &Context, object: Arc<C::Object>) -> Verdict
 where
     C: Controller,
 {
+    let deadline = Instant::now() + DEADLINE;
     let api = controller.api(&context.client, object.as_ref());
-    let declared = match controller.read(Arc::clone(&object)).await {
-        Ok(declared) => declared,
-        Err(failure) => return unread(context, &api, &object, failure).await,
+    let read = timeout_at(deadline, controller.read(Arc::clone(&object))).await;
+    let paused = is_paused(object.as_ref());
+    let mut work = Work {
+        controller,
+        context,
+        api,
+        current: Arc::unwrap_or_clone(object),
+        progress: Progress { paused, ..Progress::default() },
+        happenings: Vec::new(),
     };
-    let mut progress = Progress::default();
-    let mut current = Arc::unwrap_or_clone(object);
-    let mut happenings = Vec::new();
-    steps(controller, (&api, &mut current), &declared, &mut progress, &mut happenings).await;
-
-    let finished =
-        progress.plan.as_ref().is_some_and(|plan| plan.gone) && progress.failure.is_none();
-    let write = if finished {
-        remove_finalizer(controller, &api, &current).await
-    } else {
-        let before = status_of(&current);
-        let listed = conditions_of(&before);
-        let generation = current.meta().generation;
-        let mut conditions = Conditions::new(listed.clone(), generation, context.clock.now());
-        let after = controller.status(&declared, &progress, &mut conditions);
-        let write = status::write(&api, &current, &before, &after).await.map(drop);
-        // A change that was not written did not happen; it is told when it is.
-        if write.is_ok() {
-            happenings.extend(events::by_difference(&listed, &conditions_of(&after)));
-        }
-        write
+    let declared = match read {
+        Ok(Ok(declared)) => declared,
+        Ok(Err(failure)) => return work.unread(failure).await,
+        Err(_elapsed) => return work.unread(overdue("reading what is declared")).await,
     };
-    events::post(&context.client, &current, context.clock.now(), happenings).await;
-    verdict(&progress, write)
+    // Steps leave in `work` how far they came, also when they are cut off.
+    if timeout_at(deadline, work.steps(&declared)).await.is_err() {
+        let at = if work.progress.plan.is_some() { "acting" } else { "looking at the world" };
+        work.progress.failure.get_or_insert_with(|| overdue(at));
+    }
+    let told = timeout(TELLING, work.finish(&declared)).await;
+    let told = told.unwrap_or_else(|_elapsed| {
+        Err(Failure::new(Class::Unknown, "NoAnswer", "the hub did not take the status in time"))
+    });
+    verdict(&work.progress, told)
 }
 
-/// What the object refers to could not be read: says so, as far as the hub still answers.
-async fn unread<K>(context: &Context, api: &Api<K>, object: &K, failure: Failure) -> Verdict
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + serde::Serialize + serde::de::DeserializeOwned,
-{
-    tracing::warn!(class = failure.class.as_str(), error = %failure, "cannot read what is declared");
-    let before = status_of(object);
-    let generation = object.meta().generation;
-    let mut conditions = Conditions::new(conditions_of(&before), generation, context.clock.now());
-    conditions.set(ConditionType::Synced, ConditionStatus::Unknown, "ReadFailed", &failure.message);
-    let mut after = before.clone();
-    after["conditions"] = serde_json::to_value(conditions.into_list()).unwrap_or_default();
-    if let Err(error) = status::write(api, object, &before, &after).await {
-        tracing::debug!(%error, "nor could that be told");
+impl<C: Controller> Work<'_, C> {
+    /// What the object refers to could not be read: says so, as far as the hub still answers.
+    async fn unread(&self, failure: Failure) -> Verdict {
+        tracing::warn!(class = failure.class.as_str(), error = %failure, "cannot read what is declared");
+        let before = status_of(&self.current);
+        let mut conditions = self.conditions(conditions_of(&before));
+        let (type_, is) = (ConditionType::Synced, ConditionStatus::Unknown);
+        conditions.set(type_, is, "ReadFailed", &failure.message);
+        let mut after = before.clone();
+        after["conditions"] = serde_json::to_value(conditions.into_list()).unwrap_or_default();
+        self.echo(&mut after);
+        let write =
+            timeout(TELLING, status::write(&self.api, &self.current, &before, &after)).await;
+        match write {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "nor could that be told"),
+            Err(_elapsed) => tracing::debug!("nor could that be told in time"),
+        }
+        failed(&failure)
     }
-    failed(&failure)
+
+    /// Validate to act; whatever happens is left in `progress`.
+    async fn steps(&mut self, declared: &C::Declared) {
+        decide(self.controller, declared, &mut self.progress).await;
+        let Progress {
+            desired: Some(desired), plan: Some(plan), done, failure, paused, held, ..
+        } = &mut self.progress
+        else {
+            return;
+        };
+        if plan.steps.is_empty() || *paused {
+            return;
+        }
+        *held = self.context.gate.writes().err();
+        if held.is_some() {
+            return;
+        }
+        match finalizer::hold(self.controller, &self.api, &self.current).await {
+            Ok(Some(held)) => self.current = held,
+            Ok(None) => {}
+            Err(refused) => {
+                *failure = Some(refused);
+                return;
+            }
+        }
+        for (number, step) in plan.steps.iter().enumerate() {
+            // Asked anew each time: a step may take a while, and a freeze counts from when it is declared.
+            *held = self.context.gate.writes().err();
+            if held.is_some() {
+                return;
+            }
+            tracing::info!(%step, "act");
+            let Err(refused) = self.controller.act(desired, step).await else {
+                let (reason, message) = (step.event().to_owned(), step.to_string());
+                self.happenings.push(Happening { warning: false, reason, message });
+                done.push(number);
+                if let Some(metrics) = &self.context.metrics {
+                    metrics.acted(self.controller.name(), step);
+                }
+                continue;
+            };
+            match refused.class {
+                Class::Conflict => tracing::debug!(%step, error = %refused, "a step lost a race"),
+                class => {
+                    tracing::warn!(%step, class = class.as_str(), error = %refused, "a step failed");
+                }
+            }
+            // A step that is refused holds up only itself; after anything else we must look before we go on.
+            let go_on = matches!(refused.class, Class::Invalid | Class::Refused);
+            failure.get_or_insert(refused);
+            if !go_on {
+                return;
+            }
+        }
+    }
+
+    /// Lets the object go, or tells how far this reconcile came; then the events.
+    async fn finish(&mut self, declared: &C::Declared) -> Result<(), Failure> {
+        let write = if self.may_go() {
+            finalizer::remove(self.controller, &self.api, &self.current).await
+        } else {
+            self.tell(declared).await
+        };
+        let happenings = std::mem::take(&mut self.happenings);
+        let now = self.context.clock.now();
+        events::post(&self.context.client, &self.current, now, happenings).await;
+        write
+    }
+
+    /// Whether nothing of ours is left and nobody holds us back.
+    fn may_go(&mut self) -> bool {
+        let Progress { plan, failure, paused, held, .. } = &mut self.progress;
+        let gone = plan.as_ref().is_some_and(|plan| plan.gone) && failure.is_none();
+        if !gone || *paused {
+            return false;
+        }
+        *held = self.context.gate.writes().err();
+        held.is_none()
+    }
+
+    async fn tell(&mut self, declared: &C::Declared) -> Result<(), Failure> {
+        let before = status_of(&self.current);
+        let listed = conditions_of(&before);
+        let mut conditions = self.conditions(listed.clone());
+        let mut after = self.controller.status(declared, &self.progress, &mut conditions);
+        self.echo(&mut after);
+        let write = status::write(&self.api, &self.current, &before, &after).await.map(drop);
+        // A change that was not written did not happen; it is told when it is.
+        if write.is_ok() {
+            self.happenings.extend(events::by_difference(&listed, &conditions_of(&after)));
+        }
+        write
+    }
+
+    fn conditions(&self, listed: Vec<Condition>) -> Conditions {
+        Conditions::new(listed, self.current.meta().generation, self.context.clock.now())
+    }
+
+    /// Writes into the status which request to reconcile now was the last that a reconcile answered, whatever came of it.
+    fn echo(&self, status: &mut Value) {
+        let asked = self.current.annotations().get(ANNOTATION_RECONCILE_NOW);
+        if let Some(token) = asked.filter(|_| self.controller.echoes_reconcile_now()) {
+            status["handledReconcile"] = token.chars().take(TOKEN_CHARS).collect::<String>().into();
+        }
+    }
+}
+
+/// Any value but `false` pauses, also an empty one.
+fn is_paused<K: Resource>(object: &K) -> bool {
+    object.annotations().get(ANNOTATION_PAUSED).is_some_and(|value| value != "false")
+}
+
+fn overdue(doing: &str) -> Failure {
+    let message = format!("cut off while {doing}, after {} s; looks again", DEADLINE.as_secs());
+    Failure::new(Class::Transient, "DeadlineExceeded", message)
 }
 
 /// Reads and decides, and does nothing: a reconcile up to its plan. `fleetwright plan` shows this, so it cannot lie.
@@ -114,7 +275,8 @@ pub async fn preview<C>(controller: &C, object: Arc<C::Object>) -> Progress<C::D
 where
     C: Controller,
 {
-    let mut progress = Progress::default();
+    let paused = is_paused(object.as_ref());
+    let mut progress = Progress { paused, ..Progress::default() };
     match controller.read(object).await {
         Ok(declared) => decide(controller, &declared, &mut progress).await,
         Err(failure) => progress.failure = Some(failure),
@@ -153,114 +315,6 @@ async fn decide<C>(
     }
 }
 
-/// Validate to act; whatever happens is left in `progress`.
-async fn steps<C>(
-    controller: &C,
-    (api, current): (&Api<C::Object>, &mut C::Object),
-    declared: &C::Declared,
-    progress: &mut Progress<C::Desired, C::Snapshot>,
-    happenings: &mut Vec<Happening>,
-) where
-    C: Controller,
-{
-    decide(controller, declared, progress).await;
-    let (Some(desired), Some(plan)) = (&progress.desired, &progress.plan) else { return };
-    if plan.steps.is_empty() {
-        return;
-    }
-    match hold_finalizer(controller, api, current).await {
-        Ok(Some(held)) => *current = held,
-        Ok(None) => {}
-        Err(failure) => {
-            progress.failure = Some(failure);
-            return;
-        }
-    }
-    for (number, step) in plan.steps.iter().enumerate() {
-        tracing::info!(%step, "act");
-        let Err(failure) = controller.act(desired, step).await else {
-            let (reason, message) = (step.event().to_owned(), step.to_string());
-            happenings.push(Happening { warning: false, reason, message });
-            progress.done.push(number);
-            continue;
-        };
-        match failure.class {
-            Class::Conflict => tracing::debug!(%step, error = %failure, "a step lost a race"),
-            class => {
-                tracing::warn!(%step, class = class.as_str(), error = %failure, "a step failed")
-            }
-        }
-        // A step that is refused holds up only itself; after anything else we must look before we go on.
-        let go_on = matches!(failure.class, Class::Invalid | Class::Refused);
-        progress.failure.get_or_insert(failure);
-        if !go_on {
-            return;
-        }
-    }
-}
-
-/// Takes the finalizer just before the first side effect. Fails, and so stops the side effect, when the object changed
-/// or is gone since it was read: a stale cache must not make a cloud resource for an object that nobody has.
-async fn hold_finalizer<C: Controller>(
-    controller: &C,
-    api: &Api<C::Object>,
-    object: &C::Object,
-) -> Result<Option<C::Object>, Failure> {
-    let Some(finalizer) = controller.finalizer() else {
-        return Ok(None);
-    };
-    let mut finalizers = object.meta().finalizers.clone().unwrap_or_default();
-    if finalizers.iter().any(|held| held == finalizer) {
-        return Ok(None);
-    }
-    if object.meta().deletion_timestamp.is_some() {
-        return Err(Failure::new(
-            Class::Conflict,
-            "Deleting",
-            "the object is being deleted, so nothing new is made for it",
-        ));
-    }
-    finalizers.push(finalizer.to_owned());
-    set_finalizers(api, object, &finalizers).await.map(Some)
-}
-
-async fn remove_finalizer<C: Controller>(
-    controller: &C,
-    api: &Api<C::Object>,
-    object: &C::Object,
-) -> Result<(), Failure> {
-    let Some(finalizer) = controller.finalizer() else {
-        return Ok(());
-    };
-    let mut finalizers = object.meta().finalizers.clone().unwrap_or_default();
-    let before = finalizers.len();
-    finalizers.retain(|held| held != finalizer);
-    if finalizers.len() == before {
-        return Ok(());
-    }
-    tracing::info!(finalizer, "nothing of ours is left; letting the object go");
-    match set_finalizers(api, object, &finalizers).await {
-        Ok(_) => Ok(()),
-        Err(failure) if failure.code == "NotFound" => Ok(()),
-        Err(failure) => Err(failure),
-    }
-}
-
-async fn set_finalizers<K>(api: &Api<K>, object: &K, finalizers: &[String]) -> Result<K, Failure>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + serde::de::DeserializeOwned,
-{
-    let name = object.name_any();
-    let patch = json!({"metadata": {
-        "uid": object.uid(),
-        "resourceVersion": object.resource_version(),
-        "finalizers": finalizers,
-    }});
-    api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-        .map_err(|error| Failure::kube(&format!("set the finalizers of {name}"), &error))
-}
-
 fn status_of<K: serde::Serialize>(object: &K) -> Value {
     serde_json::to_value(object)
         .ok()
@@ -296,6 +350,10 @@ fn verdict<D, S>(progress: &Progress<D, S>, write: Result<(), Failure>) -> Verdi
             Verdict { requeue: None, failed: Some(Class::Refused) }
         }
         (Some(failure), _) => failed(failure),
+        (None, Some(plan)) if progress.held.is_some() => {
+            let requeue = plan.requeue.map_or(HELD, |delay| delay.min(HELD));
+            Verdict { requeue: Some(requeue), failed: None }
+        }
         (None, Some(plan)) => Verdict { requeue: plan.requeue, failed: None },
         (None, None) => Verdict::default(),
     }

@@ -4,46 +4,77 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fleetwright_errclass::Class;
 use fleetwright_names::ObjectKey;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::lane::{Due, Lane, Pace};
+
 /// A delay queue of keys. Bounded by the number of objects: a key that is added again only becomes due earlier.
+///
+/// Guarantees: the earliest due key first, ties by name; a key whose last reconcile failed never takes more than
+/// [`Pace::ailing_at_once`] places; no operation looks at all keys.
 #[derive(Debug, Default)]
 pub struct Queue {
+    pace: Pace,
     state: Mutex<State>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    due: BTreeMap<ObjectKey, Instant>,
-    running: BTreeSet<ObjectKey>,
-    attempts: BTreeMap<ObjectKey, u32>,
-    /// Keys that were nudged while they ran.
-    nudged: BTreeSet<ObjectKey>,
+    lanes: BTreeMap<ObjectKey, Lane>,
+    /// Lanes that are not due yet, in order.
+    later: BTreeSet<(Instant, ObjectKey)>,
+    /// Lanes that are due and wait for a place, in order.
+    healthy: BTreeSet<(Instant, ObjectKey)>,
+    /// The same for those that failed the last time.
+    ailing: BTreeSet<(Instant, ObjectKey)>,
+    /// How many of these run.
+    ailing_running: usize,
+    open: usize,
+    delayed: u64,
+}
+
+/// What a queue looks like from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Keys that are due and wait for a place.
+    pub depth: usize,
+    /// Lanes whose circuit breaker is open.
+    pub open: usize,
+    /// Wakes that the budget has put off, since the beginning.
+    pub delayed: u64,
 }
 
 impl Queue {
-    /// An empty queue.
+    /// An empty queue with the usual pace.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes a key due now.
+    /// An empty queue with this pace.
+    #[must_use]
+    pub fn with(pace: Pace) -> Self {
+        Self { pace, ..Self::default() }
+    }
+
+    /// Its pace.
+    #[must_use]
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Makes a key due now, or as soon as its budget and its circuit breaker allow.
     pub fn add(&self, key: ObjectKey) {
         self.add_after(key, Duration::ZERO);
     }
 
     /// Makes a key due after `delay`, or earlier if it already is.
     pub fn add_after(&self, key: ObjectKey, delay: Duration) {
-        let at = Instant::now() + delay;
-        {
-            let mut state = self.lock();
-            let due = state.due.entry(key).or_insert(at);
-            *due = at.min(*due);
-        }
+        self.lock().change(&key, |lane, now| Some(lane.wake(&self.pace, now + delay)));
         self.changed.notify_one();
     }
 
@@ -52,20 +83,11 @@ impl Queue {
     /// For changes that we may have made ourselves, such as a status: one that tells of a failure must not undo the
     /// backoff of that failure.
     pub fn nudge(&self, key: ObjectKey) {
-        {
-            let mut state = self.lock();
-            if state.running.contains(&key) {
-                state.nudged.insert(key);
-                return;
-            }
-            if state.attempts.contains_key(&key) && state.due.contains_key(&key) {
-                return;
-            }
-        }
-        self.add(key);
+        self.lock().change(&key, |lane, now| lane.nudge(&self.pace, now));
+        self.changed.notify_one();
     }
 
-    /// Waits for a key that is due and not running, and marks it running. The earliest first; ties by name.
+    /// Waits for a key that is due, not running and has a place, and marks it running.
     pub async fn next(&self) -> ObjectKey {
         loop {
             let changed = self.changed.notified();
@@ -83,62 +105,120 @@ impl Queue {
         }
     }
 
-    /// Ends a run, and makes the key due again after what `delay` says for the number of runs in a row that had failed
-    /// before this one; `None`: when something changes.
-    pub fn done(&self, key: &ObjectKey, failed: bool, delay: impl FnOnce(u32) -> Option<Duration>) {
-        {
-            let mut state = self.lock();
-            state.running.remove(key);
-            let before = state.attempts.get(key).copied().unwrap_or(0);
-            if failed {
-                state.attempts.insert(key.clone(), before.saturating_add(1));
-            } else {
-                state.attempts.remove(key);
-            }
-            let nudged = state.nudged.remove(key);
-            let delay = match delay(before) {
-                Some(delay) if failed => Some(delay),
-                _ if nudged => Some(Duration::ZERO),
-                delay => delay,
-            };
-            if let Some(delay) = delay {
-                let at = Instant::now() + delay;
-                let due = state.due.entry(key.clone()).or_insert(at);
-                *due = at.min(*due);
-            }
-        }
-        self.changed.notify_one();
+    /// Ends a run that failed with this class or not at all, and makes the key due again after what `delay` says for the
+    /// number of runs in a row that had failed before this one; `None`: when something changes.
+    pub fn done(
+        &self,
+        key: &ObjectKey,
+        failed: Option<Class>,
+        delay: impl FnOnce(u32) -> Option<Duration>,
+    ) {
+        self.end(key, |lane, now| lane.end(&self.pace, now, failed, delay));
     }
 
     /// Ends a run of a key whose object is gone. What was added meanwhile stays: the object may have been made anew.
     pub fn forget(&self, key: &ObjectKey) {
+        self.end(key, |lane, _| {
+            lane.forget();
+            false
+        });
+    }
+
+    /// What it looks like now.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let mut state = self.lock();
+        state.ripen(Instant::now());
+        let depth = state.healthy.len() + state.ailing.len();
+        Figures { depth, open: state.open, delayed: state.delayed }
+    }
+
+    fn end(&self, key: &ObjectKey, end: impl FnOnce(&mut Lane, Instant) -> bool) {
         {
             let mut state = self.lock();
-            state.running.remove(key);
-            state.nudged.remove(key);
-            state.attempts.remove(key);
+            let state = &mut *state;
+            let Some(lane) = state.lanes.get_mut(key).filter(|lane| lane.running.is_some()) else {
+                return;
+            };
+            if lane.running.is_some_and(|run| run.ailing) {
+                state.ailing_running = state.ailing_running.saturating_sub(1);
+            }
+            let was_open = lane.is_open(&self.pace);
+            state.delayed += u64::from(end(lane, Instant::now()));
+            match (was_open, lane.is_open(&self.pace)) {
+                (false, true) => state.open += 1,
+                (true, false) => state.open = state.open.saturating_sub(1),
+                _ => {}
+            }
+            if let Some(due) = lane.due {
+                state.later.insert((due.at, key.clone()));
+            } else if lane.is_blank() {
+                state.lanes.remove(key);
+            }
         }
         self.changed.notify_one();
     }
 
     fn take(&self) -> Result<ObjectKey, Option<Instant>> {
         let mut state = self.lock();
-        let waiting = state.due.iter().filter(|(key, _)| !state.running.contains(*key));
-        let first = waiting.min_by(|(a, at), (b, bt)| at.cmp(bt).then_with(|| a.cmp(b)));
-        let first = first.map(|(key, at)| (key.clone(), *at));
-        match first {
-            Some((key, at)) if at <= Instant::now() => {
-                state.due.remove(&key);
-                state.running.insert(key.clone());
-                Ok(key)
-            }
-            Some((_, at)) => Err(Some(at)),
-            None => Err(None),
+        let now = Instant::now();
+        state.ripen(now);
+        let has_place = state.ailing_running < self.pace.ailing_at_once;
+        let ailing = state.ailing.first().filter(|_| has_place);
+        let first = match (state.healthy.first(), ailing) {
+            (Some(healthy), Some(ailing)) => Some(healthy.min(ailing)),
+            (healthy, ailing) => healthy.or(ailing),
+        };
+        let Some(place) = first.cloned() else {
+            return Err(state.later.first().map(|(at, _)| *at));
+        };
+        if !state.healthy.remove(&place) {
+            state.ailing.remove(&place);
+            state.ailing_running += 1;
         }
+        let (_, key) = place;
+        if let Some(lane) = state.lanes.get_mut(&key) {
+            lane.start(&self.pace, now);
+        }
+        Ok(key)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Changes a lane and keeps its place in the order; `change` says whether the budget put a wake off.
+    fn change(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Lane, Instant) -> Option<bool>) {
+        let lane = self.lanes.entry(key.clone()).or_default();
+        let before = lane.due;
+        let Some(put_off) = change(lane, Instant::now()) else { return };
+        // One that was put off already is not put off again by a further wake.
+        self.delayed += u64::from(put_off && !before.is_some_and(|due| due.woken));
+        let after = lane.due;
+        if lane.running.is_some() || before == after {
+            return;
+        }
+        if let Some(Due { at, .. }) = before {
+            let place = (at, key.clone());
+            let _known = self.later.remove(&place)
+                || self.healthy.remove(&place)
+                || self.ailing.remove(&place);
+        }
+        if let Some(Due { at, .. }) = after {
+            self.later.insert((at, key.clone()));
+        }
+    }
+
+    /// Moves what has become due to those who wait for a place.
+    fn ripen(&mut self, now: Instant) {
+        while self.later.first().is_some_and(|(at, _)| *at <= now) {
+            let Some(place) = self.later.pop_first() else { return };
+            let ailing = self.lanes.get(&place.1).is_some_and(Lane::is_ailing);
+            let waiting = if ailing { &mut self.ailing } else { &mut self.healthy };
+            waiting.insert(place);
+        }
     }
 }
 
@@ -171,22 +251,23 @@ mod tests {
         queue.add(key("b"));
         assert_eq!(queue.next().await, key("b"));
         assert!(tokio::time::timeout(Duration::from_secs(1), queue.next()).await.is_err());
-        queue.done(&running, false, |_| None);
+        queue.done(&running, None, |_| None);
         assert_eq!(queue.next().await, key("a"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_in_a_row_are_counted_until_a_success() {
         let queue = Queue::new();
-        let done = |failed| {
-            let mut seen = 0;
-            queue.done(&key("a"), failed, |before| {
-                seen = before;
+        let mut seen = Vec::new();
+        for failed in [Some(Class::Bug), Some(Class::Refused), None, Some(Class::Bug)] {
+            queue.add(key("a"));
+            let running = queue.next().await;
+            queue.done(&running, failed, |before| {
+                seen.push(before);
                 None
             });
-            seen
-        };
-        assert_eq!([done(true), done(true), done(false), done(true)], [0, 1, 2, 0]);
+        }
+        assert_eq!(seen, [0, 1, 2, 0]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -196,12 +277,12 @@ mod tests {
         queue.add(key("a"));
         let running = queue.next().await;
         queue.nudge(key("a"));
-        queue.done(&running, true, |_| Some(Duration::from_secs(30)));
+        queue.done(&running, Some(Class::Transient), |_| Some(Duration::from_secs(30)));
         queue.nudge(key("a"));
         assert_eq!(queue.next().await, key("a"));
         assert_eq!(start.elapsed().as_secs(), 30);
         queue.nudge(key("a"));
-        queue.done(&running, false, |_| Some(Duration::from_secs(60)));
+        queue.done(&running, None, |_| Some(Duration::from_secs(60)));
         assert_eq!(queue.next().await, key("a"));
         assert_eq!(start.elapsed().as_secs(), 30, "after a success a nudge counts at once");
     }
@@ -212,7 +293,7 @@ mod tests {
         let start = Instant::now();
         queue.add(key("a"));
         let running = queue.next().await;
-        queue.done(&running, true, |_| Some(Duration::from_secs(30)));
+        queue.done(&running, Some(Class::Transient), |_| Some(Duration::from_secs(30)));
         queue.add(key("a"));
         assert_eq!(queue.next().await, key("a"));
         assert_eq!(start.elapsed().as_secs(), 0);
@@ -226,5 +307,80 @@ mod tests {
         queue.add(key("a"));
         queue.forget(&gone);
         assert_eq!(queue.next().await, key("a"));
+    }
+
+    const BACKOFF: Duration = Duration::from_secs(30);
+
+    /// Fails every key once, so that all are due again after [`BACKOFF`].
+    async fn fail_once(queue: &Queue, keys: &[ObjectKey]) {
+        for name in keys {
+            queue.add(name.clone());
+            let running = queue.next().await;
+            queue.done(&running, Some(Class::Transient), |_| Some(BACKOFF));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_failed_take_no_more_than_their_places_and_the_others_pass_them() {
+        let queue = Queue::new();
+        let dead: Vec<ObjectKey> =
+            (0..40).map(|number| key(&format!("dead-{number:02}"))).collect();
+        fail_once(&queue, &dead).await;
+        tokio::time::sleep(BACKOFF).await;
+        for expected in &dead[..8] {
+            assert_eq!(queue.next().await, *expected);
+        }
+        let ninth = tokio::time::timeout(Duration::from_secs(600), queue.next()).await;
+        assert!(ninth.is_err(), "the ninth waits, for as long as it takes");
+        queue.add(key("healthy"));
+        assert_eq!(queue.next().await, key("healthy"));
+        assert_eq!(queue.figures(), Figures { depth: 32, open: 0, delayed: 0 });
+        queue.done(&dead[3], None, |_| None);
+        assert_eq!(queue.next().await, dead[8]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_breaker_holds_an_edit_until_its_one_try() {
+        let queue = Queue::new();
+        let start = Instant::now();
+        for _ in 0..5 {
+            fail_once(&queue, &[key("a")]).await;
+        }
+        assert_eq!(queue.figures(), Figures { depth: 0, open: 1, delayed: 0 });
+        queue.add(key("a"));
+        assert_eq!(queue.next().await, key("a"));
+        assert_eq!(start.elapsed(), BACKOFF, "the edit waited");
+        queue.add(key("a"));
+        queue.done(&key("a"), Some(Class::Unknown), |_| Some(BACKOFF));
+        assert_eq!(queue.next().await, key("a"));
+        assert_eq!(start.elapsed(), BACKOFF * 2, "so did the one that came during the try");
+        queue.done(&key("a"), None, |_| None);
+        assert_eq!(queue.figures().open, 0);
+        queue.add(key("a"));
+        assert_eq!(queue.next().await, key("a"));
+        assert_eq!(start.elapsed(), BACKOFF * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_changes_all_the_time_is_put_off_and_counted() {
+        let queue = Queue::new();
+        let start = Instant::now();
+        for _ in 0..12 {
+            queue.add(key("hot"));
+            queue.add(key("hot"));
+            let running = queue.next().await;
+            queue.done(&running, None, |_| None);
+        }
+        assert_eq!(start.elapsed().as_secs(), 6, "ten at once, and two more in three seconds each");
+        assert_eq!(queue.figures(), Figures { depth: 0, open: 0, delayed: 2 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gone_key_leaves_nothing_behind() {
+        let queue = Queue::new();
+        queue.add(key("a"));
+        let gone = queue.next().await;
+        queue.forget(&gone);
+        assert!(queue.lock().lanes.is_empty());
     }
 }

@@ -8,12 +8,12 @@ use fleetwright_errclass::{Class, Retry, backoff};
 use fleetwright_names::ObjectKey;
 use tokio::task::JoinSet;
 
-use crate::{Cache, Context, Controller, Queue, Verdict, once};
+use crate::{Cache, Context, Controller, Figures, Queue, Verdict, once};
 
-/// Reconciles of one controller at a time.
-const MOST_AT_ONCE: usize = 32;
 /// After a lost race: long enough for the watch to deliver what we lost against.
 const AFTER_CONFLICT: Duration = Duration::from_millis(50);
+/// How often the queue's figures are published while all places are taken.
+const PUBLISH: Duration = Duration::from_secs(5);
 
 /// Reconciles what `queue` says is due, for ever. Dropping the future aborts all reconciles at their next await: that is
 /// how a crash looks, and every step is made for it.
@@ -27,7 +27,12 @@ pub async fn run<C>(
 {
     let mut running: JoinSet<(ObjectKey, Verdict)> = JoinSet::new();
     let mut keys = std::collections::BTreeMap::new();
+    let mut told = Figures::default();
     loop {
+        if let Some(metrics) = &context.metrics {
+            let before = std::mem::replace(&mut told, queue.figures());
+            metrics.queue(controller.name(), before, told);
+        }
         tokio::select! {
             biased;
             Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
@@ -42,7 +47,7 @@ pub async fn run<C>(
                     schedule(&queue, &key, &verdict, context.ids.as_ref());
                 }
             }
-            key = queue.next(), if running.len() < MOST_AT_ONCE => {
+            key = queue.next(), if running.len() < queue.pace().at_once => {
                 let Some(object) = cache.get(&key) else {
                     queue.forget(&key);
                     continue;
@@ -54,12 +59,13 @@ pub async fn run<C>(
                 });
                 keys.insert(handle.id(), key);
             }
+            () = tokio::time::sleep(PUBLISH), if context.metrics.is_some() && !running.is_empty() => {}
         }
     }
 }
 
 fn schedule(queue: &Queue, key: &ObjectKey, verdict: &Verdict, ids: &dyn Ids) {
-    queue.done(key, verdict.failed.is_some(), |failures| match verdict.failed.map(Class::retry) {
+    queue.done(key, verdict.failed, |failures| match verdict.failed.map(Class::retry) {
         None => verdict.requeue.map(|delay| delay.mul_f64(0.9 + ids.jitter() / 5.0)),
         Some(Retry::OnChange) => None,
         Some(Retry::Now) => Some(AFTER_CONFLICT.saturating_mul(failures.clamp(1, 20))),

@@ -29,7 +29,7 @@ pub fn connection_secret(
     command: &[String],
 ) -> Value {
     let ca = STANDARD.encode(&connection.certificate_authority);
-    let kubeconfig = kubeconfig(cluster, address, &connection.endpoint, &ca, command);
+    let kubeconfig = kubeconfig(cluster, address, connection, command);
     // JSON is YAML, and needs no writer of its own.
     let kubeconfig = serde_json::to_string_pretty(&kubeconfig).unwrap_or_default();
     json!({
@@ -58,10 +58,14 @@ pub fn connection_secret(
 fn kubeconfig(
     cluster: &ObjectKey,
     address: &Address,
-    endpoint: &str,
-    ca: &str,
+    connection: &Connection,
     command: &[String],
 ) -> Value {
+    let ca = STANDARD.encode(&connection.certificate_authority);
+    let mut server = json!({"server": connection.endpoint, "certificate-authority-data": ca});
+    if let Some(proxy) = &connection.proxy_url {
+        server["proxy-url"] = proxy.as_str().into();
+    }
     let name = cluster.to_string();
     let (program, first) = command.split_first().map_or(("fleetwright", &[][..]), |(p, f)| (p, f));
     let mut args = first.to_vec();
@@ -74,7 +78,7 @@ fn kubeconfig(
     json!({
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": endpoint, "certificate-authority-data": ca}}],
+        "clusters": [{"name": name, "cluster": server}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
         "current-context": name,
         "users": [{"name": name, "user": {"exec": {
@@ -91,6 +95,14 @@ fn kubeconfig(
 mod tests {
     use super::*;
 
+    fn direct() -> Connection {
+        Connection {
+            endpoint: "https://example".into(),
+            certificate_authority: "PEM".into(),
+            proxy_url: None,
+        }
+    }
+
     fn secret() -> Value {
         connection_secret(
             &ObjectKey::namespaced("payments", "payments-eu"),
@@ -101,7 +113,7 @@ mod tests {
                 region: "eu-west-1".into(),
                 external_name: "payments-eu-01".into(),
             },
-            &Connection { endpoint: "https://example".into(), certificate_authority: "PEM".into() },
+            &direct(),
             &["/opt/fleetwright".to_owned()],
         )
     }
@@ -161,8 +173,7 @@ mod tests {
                 region: "eu-west-1".into(),
                 external_name: "eu-01".into(),
             },
-            "https://example",
-            "UEVN",
+            &direct(),
             &["/bin/fw".to_owned(), "--simulate".to_owned()],
         );
         assert_eq!(config["current-context"], "shop/eu");
@@ -178,5 +189,21 @@ mod tests {
         assert_eq!(config["users"][0]["user"]["exec"]["args"][1], "token");
         let users = config["users"][0]["user"].as_object().expect("a user");
         assert_eq!(users.keys().collect::<Vec<_>>(), ["exec"], "no stored credential");
+    }
+
+    #[test]
+    fn a_declared_proxy_is_in_the_kubeconfig() {
+        let proxied = Connection { proxy_url: Some("http://proxy:3128".into()), ..direct() };
+        let key = ObjectKey::namespaced("shop", "eu");
+        let address = Address {
+            provider: "eks",
+            provider_config: "aws".into(),
+            region: "eu-west-1".into(),
+            external_name: "eu-01".into(),
+        };
+        let config = kubeconfig(&key, &address, &proxied, &[]);
+        assert_eq!(config["clusters"][0]["cluster"]["proxy-url"], "http://proxy:3128");
+        let config = kubeconfig(&key, &address, &direct(), &[]);
+        assert_eq!(config["clusters"][0]["cluster"].get("proxy-url"), None);
     }
 }

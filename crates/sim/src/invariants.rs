@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fleetwright_api_types::{ClusterPolicy, ConditionStatus, ConditionType, ManagedCluster};
 use fleetwright_apiserver::ResourceRef;
-use fleetwright_cloudsim::SimCluster;
-use fleetwright_names::{TAG_OBJECT, TAG_RELEASED, TAG_UID};
+use fleetwright_cloudsim::{SimCluster, SimNodegroup};
+use fleetwright_names::{TAG_OBJECT, TAG_POOL, TAG_RELEASED, TAG_UID};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
-use crate::script::{Expected, NAMESPACE, member};
+use crate::declared::{Declared, ENTRIES};
+use crate::play::member;
+use crate::script::{Expected, NAMESPACE};
 use crate::world::World;
 
 /// Watches the cloud from second to second.
@@ -28,6 +30,7 @@ impl Watchdog {
         let mut wrong = Vec::new();
         let mut by_object: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut now = BTreeMap::new();
+        let mut usable = BTreeSet::new();
         for cluster in inventory {
             if let Some(owner) = cluster.tags.get(TAG_OBJECT) {
                 let object = owner.rsplit('/').next().unwrap_or_default();
@@ -37,10 +40,11 @@ impl Watchdog {
             let object = self.made_for.get(&cluster.name).cloned().unwrap_or_default();
             now.insert(cluster.name.clone(), object.clone());
             for pool in &cluster.nodegroups {
-                now.insert(
-                    format!("{}/{}", cluster.name, pool.name),
-                    format!("{object}/{}", pool.name),
-                );
+                let who = format!("{object}/{}", stands_for(pool));
+                if ["ACTIVE", "UPDATING", "DEGRADED"].contains(&pool.status.as_str()) {
+                    usable.insert(who.clone());
+                }
+                now.insert(format!("{}/{}", cluster.name, pool.name), who);
             }
         }
         for (object, names) in by_object.iter().filter(|(_, names)| names.len() > 1) {
@@ -48,7 +52,10 @@ impl Watchdog {
         }
         for (place, who) in self.before.iter().filter(|(place, _)| !now.contains_key(*place)) {
             let object = who.split('/').next().unwrap_or_default();
-            let meant = expected.deleted.contains(object) || expected.removable_pools.contains(who);
+            // A pool may also go for a successor, once that one is usable.
+            let meant = expected.deleted.contains(object)
+                || expected.removable_pools.contains(who)
+                || usable.contains(who);
             if !meant {
                 wrong.push(format!("{place} of {who} vanished though nobody asked for it"));
             }
@@ -56,6 +63,11 @@ impl Watchdog {
         self.before = now;
         wrong
     }
+}
+
+/// The declared pool that a node group stands for.
+fn stands_for(pool: &SimNodegroup) -> &str {
+    pool.tags.get(TAG_POOL).map_or(pool.name.as_str(), String::as_str)
 }
 
 /// What is not yet as it must be in the end; empty when the fleet has converged.
@@ -126,13 +138,8 @@ fn cloud(inventory: &[SimCluster], objects: &[ManagedCluster], expected: &Expect
         match owner {
             Some(owner) => {
                 let name = owner.name_any();
-                let pools: BTreeSet<String> =
-                    cluster.nodegroups.iter().map(|pool| pool.name.clone()).collect();
-                let active = cluster.status == "ACTIVE"
-                    && cluster.nodegroups.iter().all(|pool| pool.status == "ACTIVE");
-                if expected.live.get(&name).is_some_and(|declared| *declared != pools) || !active {
-                    wrong
-                        .push(format!("{name}: cloud has {} with pools {pools:?}", cluster.status));
+                if let Some(declared) = expected.live.get(&name) {
+                    wrong.extend(as_declared(&name, cluster, declared));
                 }
             }
             None if cluster.tags.contains_key(TAG_RELEASED) && uid.is_none() => {
@@ -152,6 +159,46 @@ fn cloud(inventory: &[SimCluster], objects: &[ManagedCluster], expected: &Expect
         if count != 1 {
             wrong.push(format!("{} has {count} cloud clusters", object.name_any()));
         }
+    }
+    wrong
+}
+
+/// Whether the cloud has exactly what is declared, as the cloud's own records say.
+fn as_declared(name: &str, cluster: &SimCluster, declared: &Declared) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let pools: Vec<&str> = cluster.nodegroups.iter().map(stands_for).collect();
+    let active =
+        cluster.status == "ACTIVE" && cluster.nodegroups.iter().all(|pool| pool.status == "ACTIVE");
+    if !declared.pools.keys().map(String::as_str).eq(pools.iter().copied()) || !active {
+        wrong.push(format!("{name}: cloud has {} with pools {pools:?}", cluster.status));
+    }
+    if cluster.version != declared.version() {
+        wrong.push(format!("{name}: runs {}, declared {}", cluster.version, declared.version()));
+    }
+    for group in &cluster.nodegroups {
+        let Some(pool) = declared.pools.get(stands_for(group)) else { continue };
+        if group.size.0 != 1 || group.size.2 != u32::from(pool.max) {
+            wrong.push(format!("{name}: pool {} has size {:?}", group.name, group.size));
+        }
+        if group.version != declared.version() {
+            wrong.push(format!("{name}: pool {} runs {}", group.name, group.version));
+        }
+    }
+    let add_on = cluster.addons.contains_key("vpc-cni");
+    if add_on != declared.add_on.is_some() {
+        wrong.push(format!("{name}: add-on vpc-cni is {}there", if add_on { "" } else { "not " }));
+    }
+    for arn in ENTRIES {
+        let there = cluster.access_entries.iter().any(|entry| entry == arn);
+        if there != declared.entries.contains(&arn) {
+            wrong.push(format!(
+                "{name}: access entry {arn} is {}there",
+                if there { "" } else { "not " }
+            ));
+        }
+    }
+    if cluster.tags.get("team").map(String::as_str) != Some(declared.team) {
+        wrong.push(format!("{name}: tag team is {:?}", cluster.tags.get("team")));
     }
     wrong
 }

@@ -4,11 +4,16 @@
 //! or after its effect and before its answer. At the end faults stop and the fleet must converge; [`invariants`] says what
 //! must hold at every moment and at the end. The same seed gives the same trace, byte for byte. Start at [`run::seed`].
 //!
-//! What it does not simulate: time skew between machines, two leaders, and a broken disk under the member clusters.
+//! Some seeds have a second leader for a while, or lose the hub and restore it from Git; strangers change the cloud, and the
+//! cloud itself gives up updates or answers stale.
+//!
+//! What it does not simulate: time skew between machines, and a broken disk under the member clusters.
 
+pub mod declared;
 pub mod dice;
 pub mod faults;
 pub mod invariants;
+pub mod play;
 pub mod run;
 pub mod sabotage;
 pub mod script;

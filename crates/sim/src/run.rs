@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetwright_apiserver::CommitFault;
+use fleetwright_apiserver::{CommitFault, MemoryStore};
 
 use crate::dice::{Dice, PausedClock};
 use crate::faults::{Fate, Faults, Rates};
 use crate::invariants::{Watchdog, unsettled};
+use crate::play;
 use crate::sabotage::Sabotage;
-use crate::script::{self, Expected};
+use crate::script::{self, Action, Expected};
 use crate::world::{Hub, World};
 
 /// Faults stop here, and the user is done before.
 const FAULTS_END: Duration = Duration::from_secs(240);
 /// The fleet must have converged by here.
-const LIMIT: Duration = Duration::from_secs(1500);
+const LIMIT: Duration = Duration::from_secs(6000);
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub struct Scenario {
     /// A rule that is broken on purpose.
     pub sabotage: Sabotage,
     /// What the user does, by the second; `None`: the seed writes it.
-    pub script: Option<Vec<(u64, script::Action)>>,
+    pub script: Option<Vec<(u64, Action)>>,
     /// What becomes of the first `CreateCluster`; with a script of one's own, nothing else goes wrong.
     pub first_create: Option<Fate>,
 }
@@ -89,7 +90,7 @@ async fn live(scenario: Scenario) -> anyhow::Result<(Outcome, Vec<String>)> {
         expected: Expected::default(),
         wrong: Vec::new(),
     };
-    let mut hub = run.world.start(0, sabotage).await?;
+    let mut hub = run.world.start(0, sabotage, None).await?;
     script::prepare(&hub.user.0, &mut run.expected).await?;
     let mut script = script.unwrap_or_else(|| script::write(&Dice::new(seed, 2)));
     script.reverse();
@@ -98,7 +99,7 @@ async fn live(scenario: Scenario) -> anyhow::Result<(Outcome, Vec<String>)> {
             biased;
             () = faults.crashed() => hub = run.reborn(hub).await?,
             () = tokio::time::sleep(Duration::from_secs(1)) => {
-                run.tick(&hub, &mut script).await;
+                hub = run.tick(hub, &mut script).await?;
                 let passed = run.world.clock.elapsed();
                 if run.is_over(&hub, script.is_empty(), passed).await {
                     break passed.as_secs();
@@ -128,17 +129,45 @@ impl Run {
         hub.kill().await;
         tokio::time::sleep(Duration::from_millis(700)).await;
         self.life += 1;
-        self.world.start(self.life, self.sabotage).await
+        self.world.start(self.life, self.sabotage, None).await
+    }
+
+    /// The hub's disk is lost while nothing is being deleted. Git brings back what it holds, with other uids.
+    async fn rebuilt(&mut self, hub: Hub) -> anyhow::Result<Hub> {
+        let id = hub.id.clone();
+        hub.kill().await;
+        self.world.disk = MemoryStore::new();
+        self.life += 1;
+        let hub = self.world.start(self.life, self.sabotage, Some(&id)).await?;
+        play::from_git(&hub.user.0, &self.expected).await?;
+        Ok(hub)
     }
 
     /// The user acts, the disk fails, the watchdog looks.
-    async fn tick(&mut self, hub: &Hub, script: &mut Vec<(u64, script::Action)>) {
+    async fn tick(&mut self, mut hub: Hub, script: &mut Vec<(u64, Action)>) -> anyhow::Result<Hub> {
         let faults = Arc::clone(&self.world.faults);
         while let Some((at, action)) = script.last() {
             if *at > self.world.clock.elapsed().as_secs() {
                 break;
             }
-            let played = script::play(&self.world, &hub.user.0, action, &mut self.expected).await;
+            let played = match action {
+                Action::SecondLeader => {
+                    hub.start_second();
+                    Ok(())
+                }
+                Action::OneLeader => {
+                    hub.stop_second().await;
+                    Ok(())
+                }
+                Action::LoseTheHub if play::is_leaving(&hub.user.0).await => {
+                    Err(anyhow::anyhow!("something is being deleted"))
+                }
+                Action::LoseTheHub => {
+                    hub = self.rebuilt(hub).await?;
+                    Ok(())
+                }
+                action => play::play(&self.world, &hub.user.0, action, &mut self.expected).await,
+            };
             faults.note(format!(
                 "user {action:?} {}",
                 if played.is_ok() { "done" } else { "failed" }
@@ -148,6 +177,9 @@ impl Run {
                 break;
             }
             script.pop();
+        }
+        if let Err(error) = play::answer_requests(&self.world, &hub.user.0, &self.expected).await {
+            faults.note(format!("user cannot answer: {error}"));
         }
         if faults.are_on() && self.disk.hit(0.01) {
             let fault = [CommitFault::BeforeEffect, CommitFault::AfterEffect][self.disk.below(2)];
@@ -159,6 +191,7 @@ impl Run {
         }
         let inventory = self.world.cloud.inventory().await;
         self.wrong.extend(self.watchdog.look(&inventory, &self.expected));
+        Ok(hub)
     }
 
     /// Whether the run can end: converged, broken, or out of time.

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use fleetwright_api_types::ManagedCluster;
-use fleetwright_names::HubId;
+use fleetwright_names::{HubId, PoolName};
 use fleetwright_plan::{
-    Address, Change, CloudAction, CloudStep, DesiredCluster, Problem, Resource, Seen, Snapshot,
+    Address, Change, CloudAction, CloudStep, DesiredCluster, Problem, Resource, Snapshot,
 };
-use fleetwright_provider::{Asked, CloudError, Limits, MemberToken, Owned, Provider};
+use fleetwright_provider::{
+    Access, Asked, CloudError, Limits, MemberToken, Owned, Provider, Receipt,
+};
 
 /// A rule of ours that is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -58,29 +60,39 @@ impl Provider for Blind {
         self.inner.diff(desired, snapshot)
     }
 
-    async fn observe(&self, address: &Address) -> Snapshot {
+    async fn observe(
+        &self,
+        access: &Access,
+        address: &Address,
+        desired: Option<&DesiredCluster>,
+    ) -> Snapshot {
         let known = self.made.lock().unwrap_or_else(PoisonError::into_inner).contains_key(address);
-        if known {
-            self.inner.observe(address).await
-        } else {
-            Snapshot { cluster: Seen::Absent, pools: BTreeMap::new() }
-        }
+        if known { self.inner.observe(access, address, desired).await } else { Snapshot::absent() }
     }
 
-    async fn act(&self, step: &CloudStep) -> Result<(), CloudError> {
-        self.inner.act(step).await?;
+    async fn act(&self, access: &Access, step: &CloudStep) -> Result<Receipt, CloudError> {
+        let receipt = self.inner.act(access, step).await?;
         if step.resource == Resource::Cluster && matches!(step.action, CloudAction::Create { .. }) {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             made.insert(step.address.clone(), ());
         }
-        Ok(())
+        Ok(receipt)
     }
 
-    async fn token(&self, address: &Address) -> Result<MemberToken, CloudError> {
-        self.inner.token(address).await
+    async fn token(&self, access: &Access, address: &Address) -> Result<MemberToken, CloudError> {
+        self.inner.token(access, address).await
     }
 
-    async fn list_owned(&self, address: &Address, hub: &HubId) -> Result<Vec<Owned>, CloudError> {
-        self.inner.list_owned(address, hub).await
+    fn node_selector(&self, pool: &PoolName) -> String {
+        self.inner.node_selector(pool)
+    }
+
+    async fn list_owned(
+        &self,
+        access: &Access,
+        address: &Address,
+        hub: &HubId,
+    ) -> Result<Vec<Owned>, CloudError> {
+        self.inner.list_owned(access, address, hub).await
     }
 }

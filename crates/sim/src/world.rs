@@ -6,20 +6,23 @@ use std::time::Duration;
 use anyhow::Context as _;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use fleetwright_api_types::crds;
+use fleetwright_api_types::{SYSTEM_NAMESPACE, crds};
 use fleetwright_apiserver::{ApiServer, ClusterSpec, Identity, MemoryStore, Scheme, StaticTokens};
 use fleetwright_clock::Clock;
 use fleetwright_cloudsim::{ACCESS_KEY_ID, CloudSim, Latencies, SECRET_ACCESS_KEY, Settings};
 use fleetwright_controllers::{Clouds, Fleet, hub::hub_id};
+use fleetwright_names::HubId;
 use fleetwright_provider::{Limits, Provider};
-use fleetwright_provider_eks::{EksProvider, EksSettings};
+use fleetwright_provider_eks::{EksProvider, EksSettings, Source};
 use fleetwright_reconcile::Context;
-use kube::Client;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
 use tokio::task::JoinHandle;
 
 use crate::dice::{PausedClock, dyn_ids};
 use crate::faults::Faults;
 use crate::sabotage::{Blind, Sabotage};
+use crate::script::create;
 use crate::wires::{LATEST_SECONDS, SimConnector, ToApi, to_cloud};
 
 /// Everything that a crash of the hub leaves alone.
@@ -46,7 +49,11 @@ pub struct Hub {
     api: ApiServer,
     /// The user's own client: no faults, since users retry anyway.
     pub user: UserClient,
+    /// Who it is: restored with what Git holds when the hub is lost.
+    pub id: HubId,
+    fleet: Fleet,
     controllers: JoinHandle<()>,
+    second: Option<JoinHandle<()>>,
 }
 
 /// A client that prints as nothing.
@@ -90,7 +97,12 @@ impl World {
     ///
     /// # Errors
     /// When the disk holds what the server refuses.
-    pub async fn start(&self, life: u64, sabotage: Sabotage) -> anyhow::Result<Hub> {
+    pub async fn start(
+        &self,
+        life: u64,
+        sabotage: Sabotage,
+        known: Option<&HubId>,
+    ) -> anyhow::Result<Hub> {
         self.faults.revive();
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let ids = dyn_ids(self.seed, 1000 + life);
@@ -106,6 +118,9 @@ impl World {
             })
             .await?;
         let user = Client::new(hub.service_as(Identity::system("user")), "default");
+        if let Some(known) = known {
+            restore_id(&user, known).await?;
+        }
         let id = hub_id(&user, ids.as_ref()).await?;
         let wire = ToApi::new(
             hub.service_as(Identity::system("fleetwright")),
@@ -113,18 +128,14 @@ impl World {
             Arc::clone(&self.faults),
         );
         let fleet = Fleet {
-            context: Context {
-                client: Client::new(wire, "default"),
-                clock: Arc::clone(&clock),
-                ids,
-            },
-            hub: id,
+            context: Context::new(Client::new(wire, "default"), Arc::clone(&clock), ids),
+            hub: id.clone(),
             clouds: self.clouds(clock, sabotage),
             connector: Arc::new(SimConnector::new(self.api.clone(), Arc::clone(&self.faults))),
             token_command: vec!["fleetwright".to_owned()],
         };
-        let controllers = tokio::spawn(fleetwright_controllers::run(fleet));
-        Ok(Hub { api, user: UserClient(user), controllers })
+        let controllers = tokio::spawn(fleetwright_controllers::run(fleet.clone()));
+        Ok(Hub { api, user: UserClient(user), id, fleet, controllers, second: None })
     }
 
     fn clouds(&self, clock: Arc<dyn Clock>, sabotage: Sabotage) -> Clouds {
@@ -132,7 +143,7 @@ impl World {
             Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "simulated");
         let eks: Arc<dyn Provider> = Arc::new(EksProvider::new(EksSettings {
             http: to_cloud(self.cloud.eks(), Arc::clone(&self.faults)),
-            credentials: SharedCredentialsProvider::new(credentials),
+            credentials: Source::Fixed(SharedCredentialsProvider::new(credentials)),
             clock,
             endpoint: Some("https://simulated.invalid".to_owned()),
             limits: Limits {
@@ -149,6 +160,15 @@ impl World {
     }
 }
 
+/// What a person does who restores a hub: its id comes first, or every tag in the cloud would name a stranger.
+async fn restore_id(user: &Client, id: &HubId) -> anyhow::Result<()> {
+    fleetwright_controllers::hub::ensure_namespace(user, SYSTEM_NAMESPACE).await?;
+    let map: ConfigMap = serde_json::from_value(serde_json::json!({
+        "metadata": {"name": "hub", "namespace": SYSTEM_NAMESPACE}, "data": {"id": id.to_string()},
+    }))?;
+    create(Api::namespaced(user.clone(), SYSTEM_NAMESPACE), &map).await
+}
+
 impl Hub {
     /// Whether the server lost a commit: it refuses every write until it is started again, and a program ends there.
     #[must_use]
@@ -156,9 +176,25 @@ impl Hub {
         self.api.store_failed()
     }
 
+    /// Starts another leader beside the first, as when a lease was judged dead too early.
+    pub fn start_second(&mut self) {
+        if self.second.is_none() {
+            self.second = Some(tokio::spawn(fleetwright_controllers::run(self.fleet.clone())));
+        }
+    }
+
+    /// Ends the other leader, wherever it was.
+    pub async fn stop_second(&mut self) {
+        if let Some(second) = self.second.take() {
+            second.abort();
+            drop(second.await);
+        }
+    }
+
     /// Ends this life at once, wherever it was.
-    pub async fn kill(self) {
+    pub async fn kill(mut self) {
         self.api.stop();
+        self.stop_second().await;
         self.controllers.abort();
         // Cancelled is what we asked for; waiting makes sure that nothing of it runs on.
         drop(self.controllers.await);

@@ -11,6 +11,8 @@ use crate::located::steps;
 use crate::manifest::{Finding, Manifest};
 use crate::suggest::nearest;
 
+/// What etcd takes at most in one request, unless it is told otherwise; no Kubernetes API stores a larger object.
+const MOST_BYTES: usize = 1536 * 1024;
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// Everything that is wrong with `manifests`, in the order of the files.
@@ -34,6 +36,14 @@ fn one(manifest: &Manifest, scheme: &Scheme) -> Vec<Finding> {
         return vec![
             manifest.finding("", "not an object; a manifest starts with apiVersion and kind"),
         ];
+    }
+    let bytes = manifest.object.to_string().len();
+    if bytes > MOST_BYTES {
+        let message = format!(
+            "{} has {bytes} bytes; a Kubernetes API stores at most {MOST_BYTES} of one object",
+            manifest.title()
+        );
+        return vec![manifest.finding("", message)];
     }
     let (version, kind) = (manifest.text("/apiVersion"), manifest.text("/kind"));
     let Some(rt) = scheme.find_kind(version, kind) else {
@@ -143,7 +153,16 @@ fn plain(object: &Value, cause: &Cause) -> String {
         .or_else(|| message.strip_prefix("\"object\": "))
         .unwrap_or(message);
     let message = message.strip_prefix(&format!("{} in body ", cause.field)).unwrap_or(message);
-    message.to_owned()
+    format!("{message}{}", numbers(object.pointer(&pointer)))
+}
+
+/// The numbers of a small object that a rule is about: a rule in a CRD cannot name them, since real API servers judge
+/// such a message too costly.
+fn numbers(value: Option<&Value>) -> String {
+    let fields = value.and_then(Value::as_object).into_iter().flatten();
+    let shown: Vec<String> =
+        fields.filter(|(_, at)| at.is_number()).map(|(key, at)| format!("{key} {at}")).collect();
+    if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) }
 }
 
 #[cfg(test)]
@@ -183,7 +202,7 @@ spec:
         let text = CLUSTER.replace("min: 3", "min: 5");
         assert_eq!(
             findings(&text),
-            ["f.yaml:13  spec.nodePools[general].size  min 5 is above max 4"]
+            ["f.yaml:13  spec.nodePools[general].size  min is above max (max 4, min 5)"]
         );
     }
 
@@ -206,6 +225,54 @@ spec:
                 "f.yaml:7  spec.eks.region  Required value",
             ]
         );
+    }
+
+    #[test]
+    fn an_object_that_no_api_stores_is_refused_in_one_line() {
+        let patch = format!("payloadPatch: {{x: {}}}", "y".repeat(2 * 1024 * 1024));
+        let text = CLUSTER.replace("network: {", &format!("{patch}\n    network: {{"));
+        let found = findings(&text);
+        assert_eq!(found.len(), 1);
+        let expected = "bytes; a Kubernetes API stores at most 1572864 of one object";
+        assert!(
+            found[0].starts_with("f.yaml:1  ManagedCluster shop/one has 20975"),
+            "{}",
+            found[0]
+        );
+        assert!(found[0].ends_with(expected), "{}", found[0]);
+    }
+
+    #[test]
+    fn new_fields_are_known_to_the_last_letter() {
+        let text = CLUSTER.replace(
+            "    network: {subnetIds: [a, b]}",
+            "    network: {subnetIds: [a, b], endpoint: {acces: Public}}\n    managedAddons: []\n    access: {entries: [{principalArn: x}]}",
+        );
+        let told = findings(&text);
+        for expected in [
+            "f.yaml:10  spec.eks.network.endpoint.acces  unknown; did you mean access?",
+            "f.yaml:11  spec.eks.managedAddons  unknown; did you mean managedAddOns?",
+            "f.yaml:12  spec.eks.access.entries[0].principalArn  should match",
+        ] {
+            assert!(
+                told.iter().any(|line| line.starts_with(expected)),
+                "{expected} not in {told:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_provider_blocks_or_none_are_told_where_they_stand() {
+        let two = CLUSTER.replace("  nodePools:", "  aks: {location: westeurope}\n  nodePools:");
+        let told = findings(&two);
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert!(told[0].starts_with("f.yaml:11  spec.aks  unknown"), "{told:#?}");
+        let (head, tail) = CLUSTER.split_once("  eks:\n").expect("a block");
+        let (_, tail) = tail.split_once("  nodePools:").expect("pools");
+        let none = format!("{head}  nodePools:{tail}");
+        let told = findings(&none);
+        let expected = "f.yaml:4  spec  exactly one provider block is needed: eks";
+        assert!(told.iter().any(|line| line == expected), "{told:#?}");
     }
 
     #[test]

@@ -3,18 +3,27 @@
 //! It knows neither flags nor terminals nor sockets: the program hands it texts and `kube::Client`s and prints what it
 //! gets back. It decides nothing about clusters either; that is `plan`, reached through `controllers`. Start at
 //! [`manifest::parse`] for what comes in, [`preview`] for what `fleetwright plan` says, [`standing`] for what
-//! `fleetwright up` says.
+//! `fleetwright up` says, [`why`] and [`effective`] for what explains a cluster.
 
+mod advice;
 pub mod apply;
 pub mod check;
+pub mod effective;
+pub mod fleet;
+pub mod forget;
 pub mod hosts;
 mod located;
 pub mod manifest;
 pub mod preview;
 pub mod read_only;
+pub mod record;
+pub mod render;
+mod since;
 pub mod standing;
 mod suggest;
 pub mod table;
+pub mod why;
+pub mod yaml;
 
 use fleetwright_apiserver_core::scheme::{Scheme, SchemeError};
 

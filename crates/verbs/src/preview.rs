@@ -1,4 +1,9 @@
-//! `fleetwright plan`: what would happen if these files were applied, from the controllers' own functions.
+//! `fleetwright plan`: what would happen to the fleet, as it is or with some files applied, from the controllers' own
+//! functions.
+
+mod markdown;
+mod outcome;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -7,19 +12,22 @@ use std::sync::Arc;
 use fleetwright_api_types::{ClusterPolicy, ManagedCluster, ProviderConfig};
 use fleetwright_apiserver_core::scheme::{ResourceType, Scheme};
 use fleetwright_controllers::Fleet;
-use fleetwright_controllers::preview::{Foreseen, Preview};
+use fleetwright_controllers::preview::Preview;
+use fleetwright_controllers::safety::Frozen;
 use fleetwright_names::ObjectKey;
-use fleetwright_plan::{CloudAction, Step};
+use fleetwright_reconcile::Failure;
+use futures::StreamExt as _;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use self::outcome::{Entry, Line, Outcome, Totals, What};
+use self::told::{Around, told};
 use crate::apply::merged;
 use crate::check::refusals;
 use crate::manifest::{Finding, Manifest};
-use crate::table;
 
 /// Stands for the uid that a new object will get.
 const NEW_UID: &str = "00000000-0000-0000-0000-000000000000";
@@ -36,6 +44,9 @@ pub enum PreviewError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The hub did not say whether it is frozen.
+    #[error("cannot read the hub's safety: {0}")]
+    Safety(Failure),
 }
 
 /// Our objects on a hub, with those of the files over them.
@@ -52,53 +63,20 @@ pub struct Overlay {
     accounts_declared: BTreeSet<ObjectKey>,
     /// What the hub would refuse of the files.
     refused: Vec<Finding>,
-}
-
-/// What would happen to one cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    /// `namespace/name`.
-    pub cluster: String,
-    /// One line a step, wait or refusal.
-    pub lines: Vec<Line>,
-}
-
-/// One line of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Line {
-    /// What this line is about.
-    pub what: What,
-    /// For people, starting with a sign: `+` make, `~` change, `-` remove, `.` wait, `!` cannot be done.
-    pub text: String,
-    /// `now`, or what it waits for.
-    pub when: String,
-}
-
-/// What a line of a plan is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum What {
-    /// A write to the cloud that makes or changes something.
-    CloudWrite,
-    /// A write to the cloud that destroys something.
-    CloudDelete,
-    /// A write to the member's own API.
-    MemberWrite,
-    /// Something must happen first.
-    Wait,
-    /// It will not be done.
-    Refusal,
-}
-
-/// A whole preview.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Outcome {
-    /// Clusters looked at, by name.
-    pub entries: Vec<Entry>,
-    /// What is wrong with the files; then nothing was asked of any cloud.
-    pub findings: Vec<Finding>,
+    /// There are files at all.
+    has_files: bool,
 }
 
 impl Overlay {
+    /// Whether the files say something about this cluster: itself, its account or a policy. Without files: always.
+    fn concerns(&self, key: &ObjectKey, cluster: &ManagedCluster) -> bool {
+        let account = ObjectKey::cluster_scoped(&cluster.spec.provider_config_ref.name);
+        !self.has_files
+            || self.declared.contains_key(key)
+            || self.accounts_declared.contains(&account)
+            || self.policies_declared && is_reachable(cluster)
+    }
+
     /// Reads the hub (`None`: there is none) and lays checked manifests over it.
     ///
     /// # Errors
@@ -108,7 +86,7 @@ impl Overlay {
         manifests: &[Manifest],
         scheme: &Scheme,
     ) -> Result<Self, PreviewError> {
-        let mut overlay = Self::default();
+        let mut overlay = Self { has_files: !manifests.is_empty(), ..Self::default() };
         if let Some(client) = hub {
             overlay.clusters = list(client).await?;
             overlay.policies = list(client).await?;
@@ -196,11 +174,25 @@ where
     Some(key)
 }
 
-/// Asks the controllers of `fleet` what they would do. Nothing is written; for certainty `fleet` holds clients that cannot.
-pub async fn foresee(fleet: &Fleet, overlay: &Overlay) -> Outcome {
-    let preview =
-        Preview::new(fleet, overlay.accounts.values().cloned(), overlay.policies.values().cloned());
-    let mut outcome = Outcome { entries: Vec::new(), findings: overlay.refused.clone() };
+/// Clusters that are looked at together.
+const AT_ONCE: usize = 8;
+
+/// Asks the controllers of `fleet` what they would do for the whole fleet. Nothing is written; for certainty `fleet` holds
+/// clients that cannot.
+///
+/// # Errors
+/// When the hub fails.
+pub async fn foresee(fleet: &Fleet, overlay: &Overlay) -> Result<Outcome, PreviewError> {
+    let safety = fleetwright_controllers::safety::state(&fleet.context.client).await;
+    let safety = safety.map_err(PreviewError::Safety)?;
+    let frozen = safety.frozen.as_ref().map(|frozen| {
+        let Frozen { by, reason, since: _ } = frozen;
+        format!("{by} says {reason:?}; nothing of this happens before `fleetwright thaw`")
+    });
+    let accounts = overlay.accounts.values().cloned();
+    let policies = overlay.policies.values().cloned();
+    let preview = Preview::new(fleet, accounts, policies).with_safety(safety);
+    let mut findings = overlay.refused.clone();
     for (key, manifest) in &overlay.declared {
         let Some(cluster) = overlay.clusters.get(key) else { continue };
         match preview.problems(Arc::clone(cluster)).await {
@@ -208,182 +200,31 @@ pub async fn foresee(fleet: &Fleet, overlay: &Overlay) -> Outcome {
                 let found = problems
                     .iter()
                     .map(|problem| manifest.finding(&problem.field, &problem.message));
-                outcome.findings.extend(found);
+                findings.extend(found);
             }
-            Err(failure) => outcome.findings.push(manifest.finding("", failure.message)),
+            Err(failure) => findings.push(manifest.finding("", failure.message)),
         }
     }
-    if !outcome.findings.is_empty() {
-        return outcome;
+    if !findings.is_empty() {
+        return Ok(Outcome::new(Vec::new(), findings));
     }
-    for (key, cluster) in &overlay.clusters {
-        let mut lines = Vec::new();
-        let account = ObjectKey::cluster_scoped(&cluster.spec.provider_config_ref.name);
-        let declared =
-            overlay.declared.contains_key(key) || overlay.accounts_declared.contains(&account);
-        if declared {
-            lines.extend(told(&preview.cluster(Arc::clone(cluster)).await));
-        }
-        let reachable =
-            cluster.status.as_ref().is_some_and(|status| status.kubeconfig_secret_ref.is_some());
-        if reachable && (declared || overlay.policies_declared) {
-            lines.extend(told(&preview.policies(Arc::clone(cluster)).await));
-        } else if !declared {
-            continue;
-        }
-        outcome.entries.push(Entry { cluster: key.to_string(), lines });
-    }
-    outcome
-}
-
-fn told(foreseen: &Foreseen) -> Vec<Line> {
-    let Foreseen { problems, plan, later, failure } = foreseen;
-    let refusal =
-        |text: String| Line { what: What::Refusal, text: format!("! {text}"), when: String::new() };
-    let mut lines: Vec<Line> =
-        problems.iter().map(|problem| refusal(problem.to_string())).collect();
-    if let Some(plan) = plan {
-        lines.extend(plan.steps.iter().filter_map(|step| line(step, "now")));
-        lines.extend(plan.waiting.iter().map(|waiting| Line {
-            what: What::Wait,
-            text: format!(". {}", waiting.what),
-            when: format!("waits: {}", waiting.on),
-        }));
-        lines.extend(plan.refused.iter().map(|problem| refusal(problem.to_string())));
-    }
-    lines.extend(later.iter().filter_map(|step| line(step, "waits: control plane")));
-    lines.extend(failure.iter().map(|failure| refusal(failure.to_string())));
-    lines
-}
-
-/// The hub's own book-keeping (connection Secrets) is left out: it follows from the rest.
-fn line(step: &Step, when: &str) -> Option<Line> {
-    let what = match step {
-        Step::Cloud(step) => match step.action {
-            CloudAction::Create { .. } | CloudAction::Release => What::CloudWrite,
-            CloudAction::Delete => What::CloudDelete,
-        },
-        Step::Member(_) => What::MemberWrite,
-        Step::Hub(_) => return None,
-    };
-    Some(Line { what, text: step.to_string(), when: when.to_owned() })
-}
-
-impl Outcome {
-    /// Whether anything would be written.
-    #[must_use]
-    pub fn has_changes(&self) -> bool {
-        self.count(|line| !matches!(line.what, What::Wait | What::Refusal)) > 0
-    }
-
-    /// Whether something is wrong or cannot be done.
-    #[must_use]
-    pub fn has_refusals(&self) -> bool {
-        !self.findings.is_empty() || self.count(|line| line.what == What::Refusal) > 0
-    }
-
-    fn count(&self, wanted: impl Fn(&Line) -> bool) -> usize {
-        self.entries.iter().flat_map(|entry| &entry.lines).filter(|line| wanted(line)).count()
-    }
-
-    /// The lines of all clusters with something to say, and the totals.
-    #[must_use]
-    pub fn text(&self) -> Vec<String> {
-        let mut rows = Vec::new();
-        for entry in &self.entries {
-            for (index, line) in entry.lines.iter().enumerate() {
-                let name = if index == 0 { entry.cluster.clone() } else { String::new() };
-                rows.push(vec![name, line.text.clone(), line.when.clone()]);
+    let now = fleet.context.clock.now();
+    let looks = overlay.clusters.iter().map(|(key, cluster)| {
+        let (preview, concerned) = (&preview, overlay.concerns(key, cluster));
+        async move {
+            let around = Around { cluster, now };
+            let mut lines = told(&preview.cluster(Arc::clone(cluster)).await, around);
+            if is_reachable(cluster) {
+                lines.extend(told(&preview.policies(Arc::clone(cluster)).await, around));
             }
+            Entry { cluster: key.to_string(), concerned, lines }
         }
-        let mut lines = table::align(&rows);
-        lines.push(self.totals());
-        lines
-    }
-
-    /// For example `1 of 3 clusters · 5 cloud writes (1 now, 4 wait) · 0 deletes · nothing else touched`.
-    #[must_use]
-    pub fn totals(&self) -> String {
-        let writes = |line: &Line| !matches!(line.what, What::Wait | What::Refusal);
-        let touched = self.entries.iter().filter(|entry| entry.lines.iter().any(writes)).count();
-        let cloud = |line: &Line| matches!(line.what, What::CloudWrite | What::CloudDelete);
-        let all = self.count(cloud);
-        let now = self.count(|line| cloud(line) && line.when == "now");
-        let deletes = self.count(|line| line.what == What::CloudDelete);
-        let members = self.count(|line| line.what == What::MemberWrite);
-        let refused = self.count(|line| line.what == What::Refusal);
-        let clusters = self.entries.len();
-        let mut parts = vec![
-            format!("{touched} of {clusters} {}", plural(clusters, "cluster")),
-            format!("{all} cloud {} ({now} now, {} wait)", plural(all, "write"), all - now),
-            format!("{deletes} {}", plural(deletes, "delete")),
-        ];
-        if members > 0 {
-            parts.push(format!("{members} {} on members", plural(members, "write")));
-        }
-        if refused > 0 {
-            parts.push(format!("{refused} refused"));
-        }
-        parts.push("nothing else touched".to_owned());
-        parts.join(" · ")
-    }
+    });
+    let entries = futures::stream::iter(looks).buffered(AT_ONCE).collect().await;
+    Ok(Outcome { frozen, ..Outcome::new(entries, findings) })
 }
 
-fn plural(count: usize, word: &str) -> String {
-    if count == 1 { word.to_owned() } else { format!("{word}s") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(what: What, text: &str, when: &str) -> Line {
-        Line { what, text: text.to_owned(), when: when.to_owned() }
-    }
-
-    #[test]
-    fn a_plan_reads_as_a_table_with_totals() {
-        let outcome = Outcome {
-            entries: vec![
-                Entry {
-                    cluster: "a/one".to_owned(),
-                    lines: vec![
-                        line(What::CloudWrite, "+ create control plane", "now"),
-                        line(What::CloudWrite, "+ create pool p", "waits: control plane"),
-                    ],
-                },
-                Entry { cluster: "a/two".to_owned(), lines: Vec::new() },
-                Entry {
-                    cluster: "b/three".to_owned(),
-                    lines: vec![line(What::CloudDelete, "- delete pool old", "now")],
-                },
-            ],
-            findings: Vec::new(),
-        };
-        assert_eq!(
-            outcome.text(),
-            [
-                "a/one    + create control plane  now",
-                "         + create pool p         waits: control plane",
-                "b/three  - delete pool old       now",
-                "2 of 3 clusters · 3 cloud writes (2 now, 1 wait) · 1 delete · nothing else touched",
-            ]
-        );
-        assert!(outcome.has_changes());
-        assert!(!outcome.has_refusals());
-    }
-
-    #[test]
-    fn waiting_is_no_change() {
-        let entries = vec![Entry {
-            cluster: "a/one".to_owned(),
-            lines: vec![line(What::Wait, ". it", "waits: eks")],
-        }];
-        let outcome = Outcome { entries, findings: Vec::new() };
-        assert!(!outcome.has_changes());
-        assert_eq!(
-            outcome.totals(),
-            "0 of 1 cluster · 0 cloud writes (0 now, 0 wait) · 0 deletes · nothing else touched"
-        );
-    }
+/// Whether there is a member to look at.
+fn is_reachable(cluster: &ManagedCluster) -> bool {
+    cluster.status.as_ref().is_some_and(|status| status.kubeconfig_secret_ref.is_some())
 }

@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask {check, test, layers, codegen, sim}`. CI calls nothing else, so a
+//! Developer tasks: `cargo xtask {check, test, layers, codegen, sim, e2e, moto}`. CI calls nothing else, so a
 //! laptop runs what CI runs.
 //!
 //! It does no work of the product and nothing depends on it. Of our own crates it uses only
@@ -11,7 +11,9 @@ mod check;
 mod codegen;
 mod docs;
 mod doctests;
+mod e2e;
 mod layers;
+mod moto;
 mod process;
 mod sim;
 mod test;
@@ -43,6 +45,10 @@ enum Task {
     Codegen(codegen::Options),
     /// The deterministic simulation, seed by seed
     Sim(sim::Options),
+    /// One cluster's life from apply to delete, against any API server; the cloud is simulated
+    E2e(e2e::Options),
+    /// What we send to EKS, tried on moto, somebody else's emulated EKS
+    Moto,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +59,8 @@ fn main() -> ExitCode {
         Task::Layers => layers::run(&workspace),
         Task::Codegen(options) => codegen::run(&workspace, &options),
         Task::Sim(options) => sim::run(&workspace, &options),
+        Task::E2e(options) => e2e::run(&workspace, &options),
+        Task::Moto => moto::run(&workspace),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,17 +6,18 @@ use fleetwright_names::EksClusterName;
 use serde::de::DeserializeOwned;
 
 use super::answer::EksError;
+use super::shapes::EncryptionConfig;
 use crate::sigv4::Scope;
 
 /// The minor versions that the simulated EKS offers.
-const VERSIONS: std::ops::RangeInclusive<u32> = 30..=36;
+pub(super) const VERSIONS: std::ops::RangeInclusive<u32> = 30..=36;
 const MAX_TAGS: usize = 50;
 
-/// The signature must be for EKS in something that looks like a region.
-pub(super) fn scope(scope: &Scope) -> Result<(), EksError> {
-    if scope.service != "eks" {
+/// The signature must be for the service that is asked, in something that looks like a region.
+pub(super) fn scope(scope: &Scope, service: &str) -> Result<(), EksError> {
+    if scope.service != service {
         let message = format!(
-            "Credential should be scoped to correct service: 'eks', not '{}'.",
+            "Credential should be scoped to correct service: '{service}', not '{}'.",
             scope.service
         );
         return Err(EksError::wrong_scope(message));
@@ -53,6 +54,37 @@ pub(super) fn cluster_name(name: &str) -> Result<(), EksError> {
             "The provided cluster name '{name}' must start with a letter or digit, continue with those, '-' and '_', \
              and have at most 100 characters."
         ))),
+    }
+}
+
+/// Networks as EKS takes them.
+pub(super) fn cidrs(cidrs: &[String]) -> Result<(), EksError> {
+    let formed = |cidr: &str| {
+        let (address, bits) = cidr.split_once('/')?;
+        let address: std::net::IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        bits.parse::<u8>().ok().filter(|bits| *bits <= most)
+    };
+    match cidrs.iter().find(|cidr| formed(cidr).is_none()) {
+        Some(cidr) => Err(EksError::invalid_parameter(format!(
+            "The following CIDRs are invalid in publicAccessCidrs: [{cidr}]"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Only secrets can be encrypted, with one key.
+pub(super) fn encryption(configs: &[EncryptionConfig]) -> Result<(), EksError> {
+    let formed = |config: &EncryptionConfig| {
+        let key = config.provider.as_ref().and_then(|provider| provider.key_arn.as_deref());
+        config.resources.as_deref() == Some(&["secrets".to_owned()])
+            && key.is_some_and(|key| key.starts_with("arn:aws") && key.contains(":kms:"))
+    };
+    match configs {
+        [config] if formed(config) => Ok(()),
+        _ => Err(EksError::invalid_parameter(
+            "There must be one encryptionConfig, for the resources [secrets] and with the ARN of a KMS key.",
+        )),
     }
 }
 
@@ -186,10 +218,10 @@ mod tests {
     fn a_region_has_two_words_and_a_number() {
         let named = |region: &str| Scope { region: region.to_owned(), service: "eks".to_owned() };
         for good in ["eu-central-1", "us-gov-east-1"] {
-            assert_eq!(said(scope(&named(good))), "fine");
+            assert_eq!(said(scope(&named(good), "eks")), "fine");
         }
         for bad in ["", "eu", "eu-1", "eu-central", "eu-central-1/x", "Eu-central-1"] {
-            assert_eq!(scope(&named(bad)).expect_err(bad).code, "InvalidSignatureException");
+            assert_eq!(scope(&named(bad), "eks").expect_err(bad).code, "InvalidSignatureException");
         }
     }
 

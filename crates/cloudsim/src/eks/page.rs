@@ -17,9 +17,34 @@ pub(super) fn parameters(query: &str, name: &str) -> Vec<String> {
     pairs.filter(|(key, _)| decode(key) == name).map(|(_, value)| decode(value)).collect()
 }
 
+/// Which page is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) max_results: Option<String>,
+    pub(super) next_token: Option<String>,
+}
+
+impl Asked {
+    /// By the query, as most lists are.
+    pub(super) fn by(query: &str) -> Self {
+        let first = |name: &str| parameters(query, name).into_iter().next();
+        Self { max_results: first("maxResults"), next_token: first("nextToken") }
+    }
+}
+
 /// One page out of all `names`, which are sorted; `field` is what the answer calls them.
 pub(super) fn page(query: &str, field: &str, names: Vec<String>) -> Result<Value, EksError> {
-    let wanted = match parameters(query, "maxResults").first() {
+    let items = names.into_iter().map(|name| (name.clone(), Value::String(name))).collect();
+    page_of(&Asked::by(query), field, items)
+}
+
+/// One page out of all `items`, which are sorted by their names, the first of each pair.
+pub(super) fn page_of(
+    asked: &Asked,
+    field: &str,
+    items: Vec<(String, Value)>,
+) -> Result<Value, EksError> {
+    let wanted = match &asked.max_results {
         None => MAX_RESULTS,
         Some(text) => match text.parse() {
             Ok(n) if (1..=MAX_RESULTS).contains(&n) => n,
@@ -30,16 +55,15 @@ pub(super) fn page(query: &str, field: &str, names: Vec<String>) -> Result<Value
             }
         },
     };
-    let after = match parameters(query, "nextToken").first() {
-        None => None,
-        Some(token) => Some(last_of(token)?),
-    };
-    let mut rest = names.into_iter().filter(|name| after.as_ref().is_none_or(|after| name > after));
-    let names: Vec<String> = rest.by_ref().take(wanted).collect();
-    let next = rest.next().and(names.last()).map(|last| URL_SAFE_NO_PAD.encode(last));
+    let after = asked.next_token.as_deref().map(last_of).transpose()?;
+    let mut rest =
+        items.into_iter().filter(|(name, _)| after.as_ref().is_none_or(|after| name > after));
+    let page: Vec<(String, Value)> = rest.by_ref().take(wanted).collect();
+    let next = rest.next().and(page.last()).map(|(last, _)| URL_SAFE_NO_PAD.encode(last));
+    let items: Vec<Value> = page.into_iter().map(|(_, item)| item).collect();
     Ok(match next {
-        Some(token) => json!({ field: names, "nextToken": token }),
-        None => json!({ field: names }),
+        Some(token) => json!({ field: items, "nextToken": token }),
+        None => json!({ field: items }),
     })
 }
 

@@ -4,141 +4,142 @@ use percent_encoding::percent_decode_str;
 
 use super::answer::EksError;
 
-/// An operation of EKS, with what its path says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Operation {
-    CreateCluster,
-    DescribeCluster {
-        name: String,
-    },
-    ListClusters,
-    DeleteCluster {
-        name: String,
-    },
-    CreateNodegroup {
-        cluster: String,
-    },
-    DescribeNodegroup {
-        cluster: String,
-        name: String,
-    },
-    ListNodegroups {
-        cluster: String,
-    },
-    DeleteNodegroup {
-        cluster: String,
-        name: String,
-    },
-    TagResource {
-        arn: String,
-    },
-    UntagResource {
-        arn: String,
-    },
-    ListTagsForResource {
-        arn: String,
-    },
-    /// EKS has it, the simulation does not.
-    Unsupported {
-        name: &'static str,
-    },
+/// The operations with their routes, the source of everything below; `*` stands for any segment, `**` for the rest.
+macro_rules! operations {
+    ($($op:ident $method:literal $path:literal;)*) => {
+        /// An operation of EKS.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Op { $($op,)* }
+
+        const ROUTES: &[(Op, &str, &str)] = &[$((Op::$op, $method, $path),)*];
+
+        impl Op {
+            /// As the API reference names it.
+            pub(super) fn name(self) -> &'static str {
+                match self { $(Self::$op => stringify!($op),)* }
+            }
+        }
+    };
 }
 
-/// Operations that callers may try and that are refused by name; `*` stands for any segment.
-const UNSUPPORTED: &[(&str, &str, &str)] = &[
-    ("POST", "clusters/*/update-config", "UpdateClusterConfig"),
-    ("POST", "clusters/*/updates", "UpdateClusterVersion"),
-    ("GET", "clusters/*/updates", "ListUpdates"),
-    ("GET", "clusters/*/updates/*", "DescribeUpdate"),
-    ("POST", "clusters/*/updates/*/cancel-update", "CancelUpdate"),
-    ("POST", "clusters/*/node-groups/*/update-config", "UpdateNodegroupConfig"),
-    ("POST", "clusters/*/node-groups/*/update-version", "UpdateNodegroupVersion"),
-    ("POST", "clusters/*/encryption-config/associate", "AssociateEncryptionConfig"),
-    ("POST", "clusters/*/addons", "CreateAddon"),
-    ("GET", "clusters/*/addons", "ListAddons"),
-    ("GET", "clusters/*/addons/*", "DescribeAddon"),
-    ("DELETE", "clusters/*/addons/*", "DeleteAddon"),
-    ("POST", "clusters/*/addons/*/update", "UpdateAddon"),
-    ("POST", "clusters/*/access-entries", "CreateAccessEntry"),
-    ("GET", "clusters/*/access-entries", "ListAccessEntries"),
-    ("GET", "clusters/*/access-entries/*", "DescribeAccessEntry"),
-    ("DELETE", "clusters/*/access-entries/*", "DeleteAccessEntry"),
-    ("POST", "clusters/*/access-entries/*/access-policies", "AssociateAccessPolicy"),
-    ("POST", "clusters/*/pod-identity-associations", "CreatePodIdentityAssociation"),
-    ("GET", "clusters/*/pod-identity-associations", "ListPodIdentityAssociations"),
-    ("POST", "clusters/*/fargate-profiles", "CreateFargateProfile"),
-    ("GET", "clusters/*/fargate-profiles", "ListFargateProfiles"),
-    ("POST", "clusters/*/insights", "ListInsights"),
-    ("POST", "clusters/*/identity-provider-configs/associate", "AssociateIdentityProviderConfig"),
-    ("GET", "cluster-versions", "DescribeClusterVersions"),
-    ("GET", "addons/supported-versions", "DescribeAddonVersions"),
-    ("GET", "access-policies", "ListAccessPolicies"),
-    ("POST", "cluster-registrations", "RegisterCluster"),
-];
+operations! {
+    CreateCluster "POST" "clusters";
+    ListClusters "GET" "clusters";
+    DescribeCluster "GET" "clusters/*";
+    DeleteCluster "DELETE" "clusters/*";
+    UpdateClusterConfig "POST" "clusters/*/update-config";
+    UpdateClusterVersion "POST" "clusters/*/updates";
+    ListUpdates "GET" "clusters/*/updates";
+    DescribeUpdate "GET" "clusters/*/updates/*";
+    CancelUpdate "POST" "clusters/*/updates/*/cancel-update";
+    AssociateEncryptionConfig "POST" "clusters/*/encryption-config/associate";
+    CreateNodegroup "POST" "clusters/*/node-groups";
+    ListNodegroups "GET" "clusters/*/node-groups";
+    DescribeNodegroup "GET" "clusters/*/node-groups/*";
+    DeleteNodegroup "DELETE" "clusters/*/node-groups/*";
+    UpdateNodegroupConfig "POST" "clusters/*/node-groups/*/update-config";
+    UpdateNodegroupVersion "POST" "clusters/*/node-groups/*/update-version";
+    CreateAddon "POST" "clusters/*/addons";
+    ListAddons "GET" "clusters/*/addons";
+    DescribeAddon "GET" "clusters/*/addons/*";
+    DeleteAddon "DELETE" "clusters/*/addons/*";
+    UpdateAddon "POST" "clusters/*/addons/*/update";
+    DescribeAddonVersions "GET" "addons/supported-versions";
+    CreateAccessEntry "POST" "clusters/*/access-entries";
+    ListAccessEntries "GET" "clusters/*/access-entries";
+    DescribeAccessEntry "GET" "clusters/*/access-entries/*";
+    UpdateAccessEntry "POST" "clusters/*/access-entries/*";
+    DeleteAccessEntry "DELETE" "clusters/*/access-entries/*";
+    AssociateAccessPolicy "POST" "clusters/*/access-entries/*/access-policies";
+    ListAssociatedAccessPolicies "GET" "clusters/*/access-entries/*/access-policies";
+    DisassociateAccessPolicy "DELETE" "clusters/*/access-entries/*/access-policies/*";
+    ListAccessPolicies "GET" "access-policies";
+    CreatePodIdentityAssociation "POST" "clusters/*/pod-identity-associations";
+    ListPodIdentityAssociations "GET" "clusters/*/pod-identity-associations";
+    DescribePodIdentityAssociation "GET" "clusters/*/pod-identity-associations/*";
+    UpdatePodIdentityAssociation "POST" "clusters/*/pod-identity-associations/*";
+    DeletePodIdentityAssociation "DELETE" "clusters/*/pod-identity-associations/*";
+    CreateFargateProfile "POST" "clusters/*/fargate-profiles";
+    ListFargateProfiles "GET" "clusters/*/fargate-profiles";
+    DescribeFargateProfile "GET" "clusters/*/fargate-profiles/*";
+    DeleteFargateProfile "DELETE" "clusters/*/fargate-profiles/*";
+    ListInsights "POST" "clusters/*/insights";
+    DescribeInsight "GET" "clusters/*/insights/*";
+    DescribeClusterVersions "GET" "cluster-versions";
+    TagResource "POST" "tags/**";
+    UntagResource "DELETE" "tags/**";
+    ListTagsForResource "GET" "tags/**";
 
-impl Operation {
-    /// As the API reference names it.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::CreateCluster => "CreateCluster",
-            Self::DescribeCluster { .. } => "DescribeCluster",
-            Self::ListClusters => "ListClusters",
-            Self::DeleteCluster { .. } => "DeleteCluster",
-            Self::CreateNodegroup { .. } => "CreateNodegroup",
-            Self::DescribeNodegroup { .. } => "DescribeNodegroup",
-            Self::ListNodegroups { .. } => "ListNodegroups",
-            Self::DeleteNodegroup { .. } => "DeleteNodegroup",
-            Self::TagResource { .. } => "TagResource",
-            Self::UntagResource { .. } => "UntagResource",
-            Self::ListTagsForResource { .. } => "ListTagsForResource",
-            Self::Unsupported { name } => name,
-        }
+    // EKS has these, the simulation does not.
+    AssociateIdentityProviderConfig "POST" "clusters/*/identity-provider-configs/associate";
+    DisassociateIdentityProviderConfig "POST" "clusters/*/identity-provider-configs/disassociate";
+    DescribeIdentityProviderConfig "POST" "clusters/*/identity-provider-configs/describe";
+    ListIdentityProviderConfigs "GET" "clusters/*/identity-provider-configs";
+    DescribeAddonConfiguration "GET" "addons/configuration-schemas";
+    CreateCapability "POST" "clusters/*/capabilities";
+    ListCapabilities "GET" "clusters/*/capabilities";
+    DescribeCapability "GET" "clusters/*/capabilities/*";
+    UpdateCapability "POST" "clusters/*/capabilities/*";
+    DeleteCapability "DELETE" "clusters/*/capabilities/*";
+    CreateCertificateAuthority "POST" "clusters/*/certificate-authorities";
+    ListCertificateAuthorities "GET" "clusters/*/certificate-authorities";
+    RegisterCluster "POST" "cluster-registrations";
+    DeregisterCluster "DELETE" "cluster-registrations/*";
+}
+
+/// An operation with what its path says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) op: Op,
+    /// The segments that stand for something, decoded.
+    pub(super) names: Vec<String>,
+}
+
+impl Route {
+    /// The cluster that the path names.
+    pub(super) fn cluster(&self) -> Option<&str> {
+        let (_, _, pattern) = ROUTES.iter().find(|(op, _, _)| *op == self.op)?;
+        self.names.first().filter(|_| pattern.starts_with("clusters/")).map(String::as_str)
+    }
+
+    /// The second name of the path, if it is the one of such a thing.
+    pub(super) fn inner(&self, kind: &str) -> Option<&str> {
+        let (_, _, pattern) = ROUTES.iter().find(|(op, _, _)| *op == self.op)?;
+        let fits = pattern.split('/').nth(2) == Some(kind);
+        self.names.get(1).filter(|_| fits).map(String::as_str)
     }
 }
 
 /// Finds the operation. `path` is still percent-encoded, without the mount's prefix.
-pub(super) fn route(method: &str, path: &str) -> Result<Operation, EksError> {
+pub(super) fn route(method: &str, path: &str) -> Result<Route, EksError> {
+    let unknown = || EksError::unknown_operation(method, path);
     let decoded =
         path.trim_matches('/').split('/').map(|segment| percent_decode_str(segment).decode_utf8());
     let segments: Vec<String> = decoded
         .map(|segment| segment.map(std::borrow::Cow::into_owned))
         .collect::<Result<_, _>>()
-        .map_err(|_not_utf8| EksError::unknown_operation(method, path))?;
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let own = str::to_owned;
-    Ok(match (method, segments.as_slice()) {
-        ("POST", ["clusters"]) => Operation::CreateCluster,
-        ("GET", ["clusters"]) => Operation::ListClusters,
-        ("GET", ["clusters", name]) => Operation::DescribeCluster { name: own(name) },
-        ("DELETE", ["clusters", name]) => Operation::DeleteCluster { name: own(name) },
-        ("POST", ["clusters", cluster, "node-groups"]) => {
-            Operation::CreateNodegroup { cluster: own(cluster) }
-        }
-        ("GET", ["clusters", cluster, "node-groups"]) => {
-            Operation::ListNodegroups { cluster: own(cluster) }
-        }
-        ("GET", ["clusters", cluster, "node-groups", name]) => {
-            Operation::DescribeNodegroup { cluster: own(cluster), name: own(name) }
-        }
-        ("DELETE", ["clusters", cluster, "node-groups", name]) => {
-            Operation::DeleteNodegroup { cluster: own(cluster), name: own(name) }
-        }
-        ("POST", ["tags", arn @ ..]) => Operation::TagResource { arn: arn.join("/") },
-        ("DELETE", ["tags", arn @ ..]) => Operation::UntagResource { arn: arn.join("/") },
-        ("GET", ["tags", arn @ ..]) => Operation::ListTagsForResource { arn: arn.join("/") },
-        _ => unsupported(method, &segments)
-            .ok_or_else(|| EksError::unknown_operation(method, path))?,
-    })
+        .map_err(|_not_utf8| unknown())?;
+    let own = ROUTES.iter().filter(|(_, verb, _)| *verb == method);
+    let mut found = own.filter_map(|(op, _, pattern)| {
+        names(pattern, &segments).map(|names| Route { op: *op, names })
+    });
+    found.next().ok_or_else(unknown)
 }
 
-fn unsupported(method: &str, segments: &[&str]) -> Option<Operation> {
-    let matches = |pattern: &str| {
-        let pattern: Vec<&str> = pattern.split('/').collect();
-        pattern.len() == segments.len()
-            && pattern.iter().zip(segments).all(|(want, have)| *want == "*" || want == have)
-    };
-    let found = UNSUPPORTED.iter().find(|(verb, pattern, _)| *verb == method && matches(pattern));
-    found.map(|(_, _, name)| Operation::Unsupported { name })
+/// What a path says, if it is one of a pattern.
+fn names(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = segments;
+    for want in pattern.split('/') {
+        match want {
+            "**" if !rest.is_empty() => return Some(vec![rest.join("/")]),
+            "*" => names.push(rest.first().filter(|name| !name.is_empty())?.clone()),
+            _ if rest.first().is_some_and(|have| have == want) => {}
+            _ => return None,
+        }
+        rest = &rest[1..];
+    }
+    rest.is_empty().then_some(names)
 }
 
 #[cfg(test)]
@@ -147,7 +148,7 @@ mod tests {
 
     fn named(method: &str, path: &str) -> String {
         match route(method, path) {
-            Ok(operation) => format!("{operation:?}"),
+            Ok(Route { op, names }) => format!("{} {names:?}", op.name()),
             Err(error) => format!("{} {}", error.code, error.message),
         }
     }
@@ -155,19 +156,26 @@ mod tests {
     #[test]
     fn an_arn_is_one_encoded_segment() {
         let path = "/tags/arn%3Aaws%3Aeks%3Aus-east-1%3A1%3Acluster%2Fshop";
-        let expect = r#"UntagResource { arn: "arn:aws:eks:us-east-1:1:cluster/shop" }"#;
+        let expect = r#"UntagResource ["arn:aws:eks:us-east-1:1:cluster/shop"]"#;
         assert_eq!(named("DELETE", path), expect);
     }
 
     #[test]
-    fn what_is_not_simulated_is_refused_by_its_name() {
-        let path = "/clusters/shop/node-groups/general/update-config";
-        assert_eq!(named("POST", path), r#"Unsupported { name: "UpdateNodegroupConfig" }"#);
+    fn what_a_path_says_comes_in_its_order() {
+        let role = "arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fops";
+        let path = format!("/clusters/shop/access-entries/{role}/access-policies/arn%3Ap");
+        let expect = r#"DisassociateAccessPolicy ["shop", "arn:aws:iam::1:role/ops", "arn:p"]"#;
+        assert_eq!(named("DELETE", &path), expect);
+        let found = route("POST", "/clusters/shop/node-groups/a/update-config").expect("known");
+        assert_eq!((found.cluster(), found.inner("node-groups")), (Some("shop"), Some("a")));
+        assert_eq!(found.inner("addons"), None);
     }
 
     #[test]
     fn what_eks_does_not_have_is_no_operation() {
         let expect = "UnknownOperationException PUT /clusters is no operation of EKS.";
         assert_eq!(named("PUT", "/clusters"), expect);
+        assert!(named("GET", "/").starts_with("UnknownOperationException"));
+        assert!(named("GET", "/clusters/").starts_with("ListClusters"));
     }
 }

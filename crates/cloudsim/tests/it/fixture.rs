@@ -85,6 +85,14 @@ impl World {
         }
     }
 
+    /// What STS says to a form, as XML.
+    pub(crate) async fn sts(&self, form: &str) -> (StatusCode, String) {
+        let request = self.caller.form(form, self.clock.now());
+        let answered = self.sim.eks().oneshot(request).await.expect("infallible");
+        let (parts, body) = answered.into_parts();
+        (parts.status, String::from_utf8(body.to_vec()).expect("text"))
+    }
+
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         self.send(self.caller.signed(method, path, body, self.clock.now())).await
     }
@@ -103,6 +111,20 @@ impl World {
         pass(4).await;
         self.ok("GET", "/clusters/shop/node-groups/general", None).await;
         self
+    }
+
+    /// Fails or succeeds, as EKS calls it: `409 ResourceInUseException: …`, or `200 : ` when all is well.
+    pub(crate) async fn said(&self, method: &str, path: &str, body: Option<Value>) -> String {
+        self.call(method, path, body).await.line()
+    }
+
+    /// An update of something of `shop`, followed to its end.
+    pub(crate) async fn updated(&self, path: &str, body: Value) -> Value {
+        let id = self.ok("POST", path, Some(body)).await["update"]["id"].clone();
+        pass(10).await;
+        let id = id.as_str().expect("an id");
+        let group = if path.contains("/node-groups/") { "?nodegroupName=general" } else { "" };
+        self.ok("GET", &format!("/clusters/shop/updates/{id}{group}"), None).await["update"].clone()
     }
 
     /// What the API of `shop` says to a bearer token.
@@ -196,10 +218,27 @@ impl Caller {
         now: Timestamp,
     ) -> Request<Bytes> {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.signed_as("application/json", method, path, body, now)
+    }
+
+    /// A request to STS.
+    pub(crate) fn form(&self, form: &str, now: Timestamp) -> Request<Bytes> {
+        let caller = Self { service: "sts".to_owned(), ..self.clone() };
+        let kind = "application/x-www-form-urlencoded; charset=utf-8";
+        caller.signed_as(kind, "POST", "/", form.to_owned(), now)
+    }
+
+    fn signed_as(
+        &self,
+        kind: &str,
+        method: &str,
+        path: &str,
+        body: String,
+        now: Timestamp,
+    ) -> Request<Bytes> {
         let url = format!("https://eks.simulated{}{path}", self.mount);
-        let headers = [("content-type", "application/json")];
-        let mut request = Request::builder().method(method).uri(&url);
-        request = request.header("content-type", "application/json");
+        let headers = [("content-type", kind)];
+        let request = Request::builder().method(method).uri(&url).header("content-type", kind);
         let mut request = request.body(Bytes::from(body.clone())).expect("a request");
         let signable = SignableBody::Bytes(body.as_bytes());
         let signable = SignableRequest::new(method, &url, headers.into_iter(), signable);

@@ -115,11 +115,11 @@ async fn clusters_with_bad_values_are_refused() {
         let expect = format!("400 InvalidParameterException: {message}");
         assert!(answer.line().starts_with(&expect), "{}", answer.line());
     }
-    let mut auto = shop();
-    auto["computeConfig"] = json!({ "enabled": true });
-    let answer = world.call("POST", "/clusters", Some(auto)).await;
+    let mut outpost = shop();
+    outpost["outpostConfig"] = json!({ "outpostArns": [] });
+    let answer = world.call("POST", "/clusters", Some(outpost)).await;
     assert!(
-        answer.line().contains("not simulated: unknown field `computeConfig`"),
+        answer.line().contains("not simulated: unknown field `outpostConfig`"),
         "{}",
         answer.line()
     );
@@ -157,7 +157,7 @@ async fn node_groups_with_bad_values_are_refused() {
             "InvalidParameterException: The following supplied instance",
         ),
         ("amiType", json!("LFS"), "InvalidParameterException: The AMI type LFS"),
-        ("capacityType", json!("FREE"), "InvalidParameterException: The capacity type FREE"),
+        ("capacityType", json!("FREE"), "InvalidParameterException: The body cannot be read"),
         ("labels", json!({ "a": "b c" }), "InvalidParameterException: The label 'a=b c'"),
         ("subnets", json!([]), "InvalidParameterException: Subnets specified must be"),
     ];
@@ -173,10 +173,9 @@ async fn node_groups_with_bad_values_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn operations_that_are_not_simulated_say_so() {
     let world = World::new().await;
-    let answer =
-        world.call("POST", "/clusters/shop/updates", Some(json!({ "version": "1.35" }))).await;
-    let expect = "400 UnsupportedOperationException: UpdateClusterVersion is not simulated: \
-                  the simulated EKS knows clusters, node groups and tags only.";
+    let answer = world.call("GET", "/clusters/shop/capabilities", None).await;
+    let expect = "400 UnsupportedOperationException: ListCapabilities is not simulated: the simulated EKS has no \
+                  outposts, connectors, capabilities, identity providers and certificate authorities.";
     assert_eq!(answer.line(), expect);
     let answer = world.call("GET", "/", None).await;
     assert_eq!(answer.line(), "404 UnknownOperationException: GET / is no operation of EKS.");

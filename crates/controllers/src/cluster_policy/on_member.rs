@@ -1,4 +1,7 @@
 //! The policies on one member: merged, applied, and put back when somebody takes them away.
+//! `wire.rs` speaks to the member.
+
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,25 +10,30 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fleetwright_api_types::{
     ClusterPolicy, ClusterSummary, ConditionStatus as Is, ConditionType as Type, Connection,
-    MANAGED_BY, ManagedCluster, Mode,
+    ManagedCluster, ManagementMode, Mode,
 };
+use fleetwright_clock::Clock;
 use fleetwright_errclass::Class;
 use fleetwright_names::ObjectKey;
 use fleetwright_plan::{
-    LintError, MemberSnapshot, MemberStep, Plan, Problem, SeenNamespace, Step, Waiting,
-    plan_member, violations,
+    Held, LintError, MemberSnapshot, MemberStep, Plan, Problem, Step, Waiting, plan_member,
+    violations,
 };
+use fleetwright_provider::Access;
 use fleetwright_reconcile::{Cache, Conditions, Controller, Failure, Progress, Queue};
-use fleetwright_render::{LABEL_MANAGED_BY, LABEL_MARK, Rules, connection_secret_name};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use fleetwright_render::{LABEL_MARK, Rules, connection_secret_name};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
+use self::wire::{act, look};
 use super::selecting;
 use crate::Clouds;
-use crate::managed_cluster::{is_connection, is_leaving, key_of, provider_key};
+use crate::accounts::{Accounts, allows};
+use crate::managed_cluster::{
+    account_name, is_connection, is_leaving, key_of, mode, provider_key, proxy_url,
+};
 use crate::members::{GRACE_PERIOD, Member, Members};
 
 /// A look at every member though nothing changed: the safety net under the watches, and the probe behind `Reachable`.
@@ -41,6 +49,10 @@ pub struct OnMember {
     pub client: Client,
     /// The providers in use.
     pub clouds: Clouds,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The accounts.
+    pub accounts: Accounts,
     /// All policies.
     pub policies: Arc<Cache<ClusterPolicy>>,
     /// Clients and watches.
@@ -61,6 +73,8 @@ pub struct Declared {
     cluster: Arc<ManagedCluster>,
     policies: Vec<Arc<ClusterPolicy>>,
     connection: Option<Connection>,
+    /// `None`: there is no such account, or it does not serve the namespace.
+    access: Option<Access>,
 }
 
 /// The merged rules, and the member they are for.
@@ -70,10 +84,21 @@ pub struct Desired {
     generation: i64,
     /// `None` until the member can be reached, and once its object is being deleted.
     member: Option<Member>,
+    /// Mode `Observe`: everything is audited, nothing enforced.
+    audits_only: bool,
+    now: Timestamp,
+}
+
+/// What one member looks like.
+#[derive(Debug, Default)]
+pub struct Looked {
+    member: MemberSnapshot,
+    /// Until when nothing is repaired, by namespace and NetworkPolicy; without a policy it is about the namespace itself.
+    hands_off: BTreeMap<(String, Option<String>), Timestamp>,
 }
 
 impl OnMember {
-    async fn snapshot(&self, member: &Member) -> Result<MemberSnapshot, Failure> {
+    async fn snapshot(&self, member: &Member) -> Result<Looked, Failure> {
         let looked = bounded("look at the member", self.look(member)).await;
         match &looked {
             Ok(_) => self.members.watch(member, &self.queue),
@@ -84,7 +109,7 @@ impl OnMember {
         looked
     }
 
-    async fn look(&self, member: &Member) -> Result<MemberSnapshot, Failure> {
+    async fn look(&self, member: &Member) -> Result<Looked, Failure> {
         look(&self.members.client(member).await?).await
     }
 
@@ -93,41 +118,33 @@ impl OnMember {
         let cloud = self.clouds.get(provider_key(cluster)?)?;
         let address = cloud.address(cluster)?;
         let connection = declared.connection.clone().filter(|_| !is_leaving(cluster))?;
-        Some(Member { key: key_of(cluster), address, connection, cloud: Arc::clone(cloud) })
+        let (access, cloud) = (declared.access.clone()?, Arc::clone(cloud));
+        Some(Member { key: key_of(cluster), address, connection, cloud, access })
     }
 }
 
-async fn look(client: &Client) -> Result<MemberSnapshot, Failure> {
-    let ours = ListParams::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY}"));
-    let namespaces = Api::<Namespace>::all(client.clone())
-        .list(&ListParams::default())
-        .await
-        .map_err(|error| Failure::kube("list the member's namespaces", &error))?;
-    let policies = Api::<NetworkPolicy>::all(client.clone())
-        .list(&ours)
-        .await
-        .map_err(|error| Failure::kube("list the member's networkpolicies", &error))?;
-    let namespaces = namespaces
-        .into_iter()
-        .map(|namespace| {
-            let labels = namespace.labels().clone();
-            let seen = SeenNamespace {
-                marked: labels.contains_key(LABEL_MARK),
-                terminating: namespace.metadata.deletion_timestamp.is_some(),
-                labels,
-            };
-            (namespace.name_any(), seen)
-        })
-        .collect();
-    let network_policies = policies
-        .into_iter()
-        .map(|policy| {
-            let key = (policy.namespace().unwrap_or_default(), policy.name_any());
-            let found = json!({"metadata": {"labels": policy.labels()}, "spec": policy.spec});
-            (key, found)
-        })
-        .collect();
-    Ok(MemberSnapshot { namespaces, network_policies })
+/// Takes out of the plan what somebody asked us to keep our hands off, for as long as they asked.
+fn keep_hands_off(plan: &mut Plan, looked: &Looked, now: Timestamp) {
+    let until = |step: &Step| {
+        let key = match step {
+            Step::Member(MemberStep::LabelNamespace { namespace, .. }) => (namespace.clone(), None),
+            Step::Member(
+                MemberStep::PutNetworkPolicy { namespace, name, .. }
+                | MemberStep::DeleteNetworkPolicy { namespace, name },
+            ) => (namespace.clone(), Some(name.clone())),
+            Step::Member(_) | Step::Cloud(_) | Step::Hub(_) => return None,
+        };
+        looked.hands_off.get(&key).copied().filter(|until| *until > now)
+    };
+    for step in std::mem::take(&mut plan.steps) {
+        match until(&step) {
+            None => plan.steps.push(step),
+            Some(until) => {
+                let why = format!("hands off until {until}");
+                plan.held.push(Held { step, why, until: Some(until) });
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -135,7 +152,7 @@ impl Controller for OnMember {
     type Object = ManagedCluster;
     type Declared = Declared;
     type Desired = Desired;
-    type Snapshot = MemberSnapshot;
+    type Snapshot = Looked;
 
     fn name(&self) -> &'static str {
         "policies-on-member"
@@ -157,9 +174,11 @@ impl Controller for OnMember {
             .await
             .map_err(|error| Failure::kube(&format!("get secret {namespace}/{name}"), &error))?;
         if is_leaving(&cluster) {
-            self.members.forget(&ObjectKey::namespaced(namespace, cluster.name_any()));
+            self.members.forget(&ObjectKey::namespaced(&namespace, cluster.name_any()));
         }
+        let access = self.accounts.access(account_name(&cluster), &namespace).await?;
         Ok(Declared {
+            access: access.filter(|access| allows(&access.account, &namespace)),
             policies: selecting(&self.policies, &cluster),
             connection: secret.as_ref().and_then(|secret| connection(&cluster, secret)),
             cluster,
@@ -171,13 +190,15 @@ impl Controller for OnMember {
             rules: Rules::merge(declared.policies.iter().map(AsRef::as_ref)),
             generation: declared.cluster.metadata.generation.unwrap_or_default(),
             member: self.member(declared),
+            audits_only: mode(&declared.cluster) == ManagementMode::Observe,
+            now: self.clock.now(),
         })
     }
 
-    async fn observe(&self, desired: &Desired) -> Result<MemberSnapshot, Failure> {
+    async fn observe(&self, desired: &Desired) -> Result<Looked, Failure> {
         match &desired.member {
             Some(member) => self.snapshot(member).await,
-            None => Ok(MemberSnapshot::default()),
+            None => Ok(Looked::default()),
         }
     }
 
@@ -185,7 +206,7 @@ impl Controller for OnMember {
         &self,
         declared: &Declared,
         desired: &Desired,
-        snapshot: &MemberSnapshot,
+        looked: &Looked,
     ) -> Result<Plan, LintError> {
         if desired.member.is_none() {
             let mut plan = Plan { generation: desired.generation, ..Plan::default() };
@@ -195,9 +216,17 @@ impl Controller for OnMember {
             }
             return Ok(plan);
         }
+        if desired.audits_only {
+            // What was enforced before the mode changed stays as it is.
+            let (generation, requeue) = (desired.generation, Some(IDLE));
+            return Ok(Plan { generation, requeue, ..Plan::default() });
+        }
+        let seen = &looked.member;
         let wanted =
-            desired.rules.desired(Mode::Enforce, snapshot.namespaces.keys(), desired.generation);
-        Ok(plan_member(&wanted, snapshot, IDLE))
+            desired.rules.desired(Mode::Enforce, seen.namespaces.keys(), desired.generation);
+        let mut plan = plan_member(&wanted, seen, IDLE);
+        keep_hands_off(&mut plan, looked, desired.now);
+        Ok(plan)
     }
 
     async fn act(&self, desired: &Desired, step: &Step) -> Result<(), Failure> {
@@ -212,7 +241,7 @@ impl Controller for OnMember {
     fn status(
         &self,
         declared: &Declared,
-        progress: &Progress<Desired, MemberSnapshot>,
+        progress: &Progress<Desired, Looked>,
         conditions: &mut Conditions,
     ) -> Value {
         let mut status = declared.cluster.status.clone().unwrap_or_default();
@@ -231,6 +260,11 @@ impl Controller for OnMember {
             summary.policies = told.policies;
             summary.applied_rules = told.applied_rules.or(summary.applied_rules.take());
         }
+        if declared.access.is_none() && declared.connection.is_some() {
+            // Nobody asks the member any more, so what was known of it says nothing.
+            let why = "there is no account that makes our token; see Synced";
+            conditions.set(Type::Reachable, Is::Unknown, "NoAccount", why);
+        }
         status.conditions = conditions.clone().into_list();
         serde_json::to_value(&status).unwrap_or_default()
     }
@@ -244,7 +278,8 @@ fn connection(cluster: &ManagedCluster, secret: &Secret) -> Option<Connection> {
     let observed = cluster.status.as_ref()?.observed.as_ref()?;
     let endpoint =
         text("endpoint").filter(|endpoint| observed.endpoint.as_ref() == Some(endpoint))?;
-    Some(Connection { endpoint, certificate_authority: text("certificate-authority")? })
+    let certificate_authority = text("certificate-authority")?;
+    Some(Connection { endpoint, certificate_authority, proxy_url: proxy_url(cluster) })
 }
 
 /// A member that accepts a connection and then says nothing must not hold a place in the loop for ever.
@@ -258,69 +293,15 @@ async fn bounded<T>(
     })
 }
 
-async fn act(client: &Client, step: &MemberStep) -> Result<(), Failure> {
-    match step {
-        MemberStep::LabelNamespace { namespace, labels } => {
-            let labels: Map<String, Value> = labels
-                .iter()
-                .map(|(key, value)| (key.clone(), value.clone().map_or(Value::Null, Value::from)))
-                .collect();
-            let patch = json!({"metadata": {"labels": labels}});
-            Api::<Namespace>::all(client.clone())
-                .patch(namespace, &PatchParams::default(), &Patch::Merge(&patch))
-                .await
-                .map(drop)
-                .map_err(|error| Failure::kube(&format!("label namespace {namespace}"), &error))
-        }
-        MemberStep::PutNetworkPolicy { namespace, name, object } => {
-            put_network_policy(client, namespace, name, object).await
-        }
-        MemberStep::DeleteNetworkPolicy { namespace, name } => {
-            let api = Api::<NetworkPolicy>::namespaced(client.clone(), namespace);
-            match api.delete(name, &DeleteParams::default()).await {
-                Ok(_) => Ok(()),
-                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-                Err(error) => {
-                    Err(Failure::kube(&format!("delete networkpolicy {namespace}/{name}"), &error))
-                }
-            }
-        }
-    }
-}
-
-/// Creates, or replaces whole: a merge patch would leave rules that somebody added.
-async fn put_network_policy(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-    object: &Value,
-) -> Result<(), Failure> {
-    let deed = format!("put networkpolicy {namespace}/{name}");
-    let api = Api::<NetworkPolicy>::namespaced(client.clone(), namespace);
-    let mut wanted: NetworkPolicy = serde_json::from_value(object.clone())
-        .map_err(|error| Failure::new(Class::Bug, "BadNetworkPolicy", error.to_string()))?;
-    match api.create(&PostParams::default(), &wanted).await {
-        Ok(_) => return Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 409 => {}
-        Err(error) => return Err(Failure::kube(&deed, &error)),
-    }
-    let found = api.get(name).await.map_err(|error| Failure::kube(&deed, &error))?;
-    wanted.metadata.resource_version = found.metadata.resource_version;
-    api.replace(name, &PostParams::default(), &wanted)
-        .await
-        .map(drop)
-        .map_err(|error| Failure::kube(&deed, &error))
-}
-
 /// Sets the conditions. Gives what is to be said for `kubectl get`, if anything is news.
 fn tell(
     declared: &Declared,
     desired: &Desired,
-    progress: &Progress<Desired, MemberSnapshot>,
+    progress: &Progress<Desired, Looked>,
     conditions: &mut Conditions,
 ) -> Option<ClusterSummary> {
     let count = declared.policies.len();
-    let Some(snapshot) = &progress.snapshot else {
+    let Some(looked) = &progress.snapshot else {
         return untold(progress.failure.as_ref(), count, conditions);
     };
     conditions.set(Type::Reachable, Is::True, "Answered", "the member's API answers");
@@ -338,7 +319,11 @@ fn tell(
         );
         return Some(ClusterSummary { policies: None, applied_rules });
     }
-    let found = audit(declared, desired, snapshot);
+    if let Some((reason, message)) = progress.plan.as_ref().and_then(|plan| left(plan, progress)) {
+        conditions.set(Type::PoliciesCompliant, Is::False, reason, message);
+        return Some(ClusterSummary { policies: Some(format!("?/{count}")), applied_rules: None });
+    }
+    let found = audit(declared, desired, &looked.member);
     let compliant = found.values().filter(|violations| violations.is_empty()).count();
     match found.iter().find(|(_, violations)| !violations.is_empty()) {
         None => conditions.set(Type::PoliciesCompliant, Is::True, "Compliant", "all rules hold"),
@@ -350,6 +335,15 @@ fn tell(
     Some(ClusterSummary { policies: Some(format!("{compliant}/{count}")), applied_rules })
 }
 
+/// Why something that is asked for was not written, if so.
+fn left(plan: &Plan, progress: &Progress<Desired, Looked>) -> Option<(&'static str, String)> {
+    if let Some(held) = plan.held.first() {
+        return Some(("HandsOff", format!("{} waits: {}", held.step, held.why)));
+    }
+    let waits = plan.steps.len().saturating_sub(progress.done.len());
+    (waits > 0).then(|| ("Pending", format!("{waits} writes to the member wait; see Synced")))
+}
+
 /// What an audit of each policy finds missing on the member, by policy.
 fn audit(
     declared: &Declared,
@@ -358,8 +352,15 @@ fn audit(
 ) -> BTreeMap<String, Vec<String>> {
     let violations_of = |policy: &ClusterPolicy| {
         let rules = Rules::merge([policy]);
-        let audited = rules.desired(Mode::Audit, snapshot.namespaces.keys(), desired.generation);
-        (policy.name_any(), violations(&audited, snapshot))
+        let modes: &[Mode] =
+            if desired.audits_only { &[Mode::Enforce, Mode::Audit] } else { &[Mode::Audit] };
+        let audited = modes.iter().flat_map(|mode| {
+            let mut asked = rules.desired(*mode, snapshot.namespaces.keys(), desired.generation);
+            // Our mark is no rule: it only says that we set the rest.
+            asked.labels.values_mut().for_each(|labels| drop(labels.remove(LABEL_MARK)));
+            violations(&asked, snapshot)
+        });
+        (policy.name_any(), audited.collect())
     };
     declared.policies.iter().map(|policy| violations_of(policy)).collect()
 }

@@ -1,25 +1,28 @@
-//! What is told about a cluster: pure, and total on every path.
+//! What is told about a cluster: pure, and total on every path. `status/conditions.rs` has the conditions.
 
-use std::time::Duration;
+mod conditions;
+mod pools;
 
 use fleetwright_api_types::{
-    ConditionStatus as Is, ConditionType as Type, LastError, LocalRef, ManagedCluster, Observed,
-    Operation,
+    Drift, LastError, LocalRef, ManagedClusterStatus, Observed, Operation,
 };
 use fleetwright_errclass::Class;
-use fleetwright_names::{Owner, Ownership};
-use fleetwright_plan::{Goal, HubStep, Phase, Plan, Problem, Seen, Snapshot, Step};
-use fleetwright_reconcile::{Conditions, Failure, Progress as Of, clip};
+use fleetwright_names::Ownership;
+use fleetwright_plan::{
+    CloudAction, CloudStep, Credentials, Goal, HubStep, MemberStep, Phase, Plan, Seen, SeenUpdate,
+    Snapshot, Step, UpdateState,
+};
+use fleetwright_reconcile::{Conditions, Progress as Of, clip};
 use fleetwright_render::connection_secret_name;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::{Declared, Desired, FoundSecret};
+use super::{Declared, Desired, FoundSecret, drift};
 
 type Progress = Of<Desired, Snapshot>;
 
-/// A cloud that does not answer for this long is told as Unknown.
-const GRACE: Duration = Duration::from_secs(300);
+/// The status names no more things left behind than this.
+const LEFTOVERS: usize = 20;
 
 /// The status after one reconcile.
 pub(super) fn status(
@@ -29,69 +32,216 @@ pub(super) fn status(
 ) -> Value {
     let cluster = declared.cluster.as_ref();
     let snapshot = progress.desired.as_ref().zip(progress.snapshot.as_ref());
-    let snapshot = snapshot.map(|(desired, snapshot)| ours(&desired.owner, snapshot));
+    let snapshot = snapshot.map(|(desired, snapshot)| ours(desired, snapshot));
     let snapshot = snapshot.as_ref();
     let mut status = cluster.status.clone().unwrap_or_default();
+    status.drift = tell_drift(declared, progress, snapshot, conditions);
     status.observed_generation = cluster.metadata.generation;
     if let Some(desired) = &progress.desired {
         status.provider = Some(desired.cloud.key().to_owned());
         status.observed = Some(observed(status.observed.take(), desired, snapshot));
     }
-    status.operation = progress.plan.as_ref().and_then(|plan| operation(plan, progress));
+    if let Some(snapshot) = snapshot {
+        status.pools = pools::observed(&status.pools, snapshot);
+    }
+    status.leftovers = leftovers(declared, progress, std::mem::take(&mut status.leftovers));
+    status.operation = operation(progress, snapshot, &status);
     status.last_error = last_error(progress, status.last_error.take());
     status.kubeconfig_secret_ref = secret_ref(declared, progress);
-    tell(cluster, progress, snapshot, conditions);
+    conditions::tell(cluster, progress, snapshot, conditions);
     status.conditions = conditions.clone().into_list();
     serde_json::to_value(&status).unwrap_or_default()
 }
 
+/// What of the snapshot is ours: of a stranger's cluster nothing is told, least of all that it is ready. In mode
+/// `Observe` it is the other way round: whose it is does not matter.
+fn ours(desired: &Desired, snapshot: &Snapshot) -> Snapshot {
+    if desired.observes_only() {
+        return snapshot.clone();
+    }
+    let is_ours = |tags| desired.owner.reads(tags) == Ownership::Ours;
+    let cluster = match &snapshot.cluster {
+        Seen::Present(seen) if !is_ours(&seen.tags) => Seen::Absent,
+        seen => seen.clone(),
+    };
+    let pools = snapshot.pools.iter().filter(|(_, seen)| match seen {
+        Seen::Present(pool) => is_ours(&pool.tags),
+        Seen::Absent | Seen::Unknown { .. } => true,
+    });
+    let pools = pools.map(|(name, seen)| (name.clone(), seen.clone())).collect();
+    Snapshot { cluster, pools, ..snapshot.clone() }
+}
+
+fn tell_drift(
+    declared: &Declared,
+    progress: &Progress,
+    snapshot: Option<&Snapshot>,
+    conditions: &mut Conditions,
+) -> Option<Drift> {
+    let cluster = declared.cluster.as_ref();
+    let before = cluster.status.as_ref().and_then(|status| status.drift.clone());
+    let present = progress.desired.as_ref().is_some_and(|desired| desired.goal == Goal::Present);
+    let (Some(plan), Some(snapshot), true) = (&progress.plan, snapshot, present) else {
+        conditions.expect(fleetwright_api_types::ConditionType::DriftFree);
+        return before;
+    };
+    let (done, now) = (progress.done.as_slice(), declared.now);
+    drift::tell(&drift::Seeing { cluster, snapshot, plan, done, now }, conditions)
+}
+
 fn observed(old: Option<Observed>, desired: &Desired, snapshot: Option<&Snapshot>) -> Observed {
     let mut observed = old.unwrap_or_default();
-    if let Some(address) = &desired.address {
+    if let Some((address, _)) = &desired.place {
         observed.external_name = Some(address.external_name.clone());
         observed.region = Some(address.region.clone());
         observed.provider_config = Some(address.provider_config.clone());
     }
-    match snapshot.map(|snapshot| &snapshot.cluster) {
-        Some(Seen::Present(seen)) => {
+    let Some(snapshot) = snapshot else { return observed };
+    match &snapshot.cluster {
+        Seen::Present(seen) => {
             observed.external_id = Some(seen.external_id.clone());
             observed.endpoint.clone_from(&seen.endpoint);
             observed.version = Some(seen.version.clone());
             observed.platform_version.clone_from(&seen.platform_version);
             observed.oidc_issuer.clone_from(&seen.oidc_issuer);
-            observed.nodes = snapshot.map(|snapshot| {
-                snapshot.pools.values().filter_map(|pool| Some(pool.present()?.size)).sum()
-            });
+            let sizes = snapshot.pools.values().filter_map(|pool| Some(pool.present()?.size));
+            observed.nodes = Some(sizes.sum());
         }
-        Some(Seen::Absent) => {
-            let Observed { external_name, region, provider_config, .. } = observed;
-            observed = Observed { external_name, region, provider_config, ..Observed::default() };
+        Seen::Absent => {
+            let Observed { external_name, region, provider_config, account, .. } = observed;
+            observed =
+                Observed { external_name, region, provider_config, account, ..Observed::default() };
         }
         // What was known stays until somebody knows better.
-        Some(Seen::Unknown { .. }) | None => {}
+        Seen::Unknown { .. } => {}
+    }
+    if let Credentials::Valid { account, .. } = &snapshot.credentials {
+        observed.account = Some(account.clone());
     }
     observed
 }
 
-fn operation(plan: &Plan, progress: &Progress) -> Option<Operation> {
-    let action = match progress.desired.as_ref()?.goal {
-        Goal::Present => "Provision",
+/// What is still there of what the cluster made outside itself, once the time to clean up is over.
+fn leftovers(declared: &Declared, progress: &Progress, before: Vec<String>) -> Vec<String> {
+    let until = progress.desired.as_ref().and_then(|desired| desired.rules.clean_up_until);
+    let Some(until) = until else { return Vec::new() };
+    let seen = progress.snapshot.as_ref().and_then(|snapshot| snapshot.member.outside.as_ref());
+    match seen {
+        Some(left) if declared.now >= until => {
+            left.iter().map(|one| one.what.clone()).take(LEFTOVERS).collect()
+        }
+        Some(_) => Vec::new(),
+        None => before,
+    }
+}
+
+fn operation(
+    progress: &Progress,
+    snapshot: Option<&Snapshot>,
+    status: &ManagedClusterStatus,
+) -> Option<Operation> {
+    let (desired, plan) = (progress.desired.as_ref()?, progress.plan.as_ref()?);
+    if progress.paused || progress.held.is_some() {
+        return None;
+    }
+    let waits = || plan.waiting.first().map(|waiting| format!("waits for {}", waiting.what));
+    let step = clip(plan.steps.first().map(ToString::to_string).or_else(waits)?);
+    let action = match desired.goal {
         Goal::Absent => "Delete",
         Goal::Released => "Release",
+        Goal::Present => action(plan, snapshot, status),
     };
-    let waits = || plan.waiting.first().map(|waiting| format!("waits for {}", waiting.what));
-    let step = plan.steps.first().map(ToString::to_string).or_else(waits)?;
-    Some(Operation { action: action.to_owned(), step })
+    let percent = match action {
+        "Upgrade" => upgraded(desired, snapshot),
+        "Provision" => provisioned(desired, snapshot),
+        _ => None,
+    };
+    Some(Operation { action: action.to_owned(), step, percent })
+}
+
+fn action(plan: &Plan, snapshot: Option<&Snapshot>, status: &ManagedClusterStatus) -> &'static str {
+    let answers = |snapshot: &&Snapshot| {
+        let seen = snapshot.cluster.present();
+        seen.is_some_and(|seen| matches!(seen.phase, Phase::Active | Phase::Updating))
+    };
+    let Some(snapshot) = snapshot.filter(answers) else { return "Provision" };
+    let cloud =
+        |step: &Step, is: fn(&CloudStep) -> bool| matches!(step, Step::Cloud(step) if is(step));
+    let any = |is: fn(&CloudStep) -> bool| plan.steps.iter().any(|step| cloud(step, is));
+    let drains =
+        plan.steps.iter().any(|step| matches!(step, Step::Member(MemberStep::Drain { .. })));
+    let pools = || snapshot.pools.iter().filter_map(|(name, seen)| Some((name, seen.present()?)));
+    let making = |phase| matches!(phase, Phase::Creating | Phase::Deleting);
+    let replacing = pools().any(|(name, pool)| pool.stands_for != *name && making(pool.phase));
+    let last = snapshot.cluster.present().and_then(|seen| seen.last_update.as_ref());
+    let walking = last.is_some_and(upgrading)
+        || pools().any(|(_, pool)| pool.last_update.as_ref().is_some_and(upgrading));
+    if drains || replacing || any(|step| step.replaces.is_some()) {
+        "Replace"
+    } else if walking || any(upgrades) {
+        "Upgrade"
+    } else if status.drift.as_ref().is_some_and(|drift| !drift.fields.is_empty()) {
+        "Repair"
+    } else if pools().any(|(_, pool)| pool.phase == Phase::Creating)
+        || any(|step| matches!(step.action, CloudAction::Create { .. }))
+    {
+        "Provision"
+    } else {
+        "Update"
+    }
+}
+
+fn upgrading(update: &SeenUpdate) -> bool {
+    update.state == UpdateState::InProgress && update.what == "version"
+}
+
+fn upgrades(step: &CloudStep) -> bool {
+    matches!(&step.action, CloudAction::Update(update) if update.upgrade.is_some())
+}
+
+/// The share of control plane and pools that are where they shall be.
+fn share(ready: impl Iterator<Item = bool>) -> Option<i32> {
+    let (mut done, mut all) = (0, 0);
+    for one in ready {
+        all += 1;
+        done += i32::from(one);
+    }
+    (all > 0).then(|| done * 100 / all)
+}
+
+fn upgraded(desired: &Desired, snapshot: Option<&Snapshot>) -> Option<i32> {
+    let (wanted, snapshot) = (desired.cluster.as_ref()?.version, snapshot?);
+    let cluster = snapshot.cluster.present()?;
+    let pools = snapshot.pools.values().filter_map(Seen::present).map(|pool| &pool.version);
+    let there = |version: &String| {
+        fleetwright_plan::KubernetesVersion::parse("", version).is_ok_and(|found| found >= wanted)
+    };
+    share(std::iter::once(&cluster.version).chain(pools).map(there))
+}
+
+fn provisioned(desired: &Desired, snapshot: Option<&Snapshot>) -> Option<i32> {
+    let (wanted, snapshot) = (desired.cluster.as_ref()?, snapshot?);
+    let usable = |phase| matches!(phase, Phase::Active | Phase::Updating);
+    let cluster = snapshot.cluster.present().is_some_and(|seen| usable(seen.phase));
+    let pools = wanted.pools.iter().map(|pool| {
+        snapshot
+            .pools
+            .values()
+            .filter_map(Seen::present)
+            .any(|seen| seen.stands_for == pool.name && usable(seen.phase))
+    });
+    share(std::iter::once(cluster).chain(pools))
 }
 
 fn last_error(progress: &Progress, before: Option<LastError>) -> Option<LastError> {
+    let same = |before: &LastError, code: &str, message: &str| {
+        before.code == code && before.message == clip(message)
+    };
     match &progress.failure {
         Some(failure) if failure.class == Class::Conflict => before,
         // The same again: the first request id is as good as the last, and nothing is written.
         Some(failure)
-            if before.as_ref().is_some_and(|before| {
-                before.code == failure.code && before.message == clip(failure.message.as_str())
-            }) =>
+            if before.as_ref().is_some_and(|old| same(old, &failure.code, &failure.message)) =>
         {
             before
         }
@@ -102,7 +252,16 @@ fn last_error(progress: &Progress, before: Option<LastError>) -> Option<LastErro
             user_actionable: failure.class.user_actionable().into(),
             request_id: failure.request_id.clone(),
         }),
-        None => None,
+        None => match progress.snapshot.as_ref().map(|snapshot| &snapshot.credentials) {
+            Some(Credentials::Failed { code, why }) => Some(LastError {
+                code: code.clone(),
+                message: clip(why.as_str()),
+                retryable: false.into(),
+                user_actionable: true.into(),
+                request_id: None,
+            }),
+            _ => None,
+        },
     }
 }
 
@@ -116,196 +275,16 @@ fn secret_ref(declared: &Declared, progress: &Progress) -> Option<LocalRef> {
         .then(|| LocalRef { name: connection_secret_name(&declared.cluster.name_any()) })
 }
 
-fn tell(
-    cluster: &ManagedCluster,
-    progress: &Progress,
-    snapshot: Option<&Snapshot>,
-    conditions: &mut Conditions,
-) {
-    synced(progress, conditions);
-    if !in_grace(snapshot, conditions) {
-        control_plane(snapshot, conditions);
-        node_pools(cluster, snapshot, conditions);
-    }
-    conditions.expect(Type::Reachable);
-    conditions.expect(Type::PoliciesCompliant);
-    ready(cluster, conditions);
-    let plan = progress.plan.as_ref();
-    if plan.is_some_and(|plan| !plan.steps.is_empty() || !plan.waiting.is_empty()) {
-        conditions.set(Type::Reconciling, Is::True, "InProgress", "work is under way");
-    } else {
-        conditions.remove(Type::Reconciling);
-    }
-    if plan.is_some_and(|plan| !plan.refused.is_empty()) || !progress.problems.is_empty() {
-        conditions.set(Type::Stalled, Is::True, "NeedsAttention", "see Synced");
-    } else {
-        conditions.remove(Type::Stalled);
-    }
-}
-
-/// What of the snapshot is ours: of a stranger's cluster nothing is told, least of all that it is ready.
-fn ours(owner: &Owner, snapshot: &Snapshot) -> Snapshot {
-    let is_ours = |tags| owner.reads(tags) == Ownership::Ours;
-    let cluster = match &snapshot.cluster {
-        Seen::Present(seen) if !is_ours(&seen.tags) => Seen::Absent,
-        seen => seen.clone(),
-    };
-    let pools = snapshot.pools.iter().filter(|(_, seen)| match seen {
-        Seen::Present(pool) => is_ours(&pool.tags),
-        Seen::Absent | Seen::Unknown { .. } => true,
-    });
-    Snapshot { cluster, pools: pools.map(|(name, seen)| (name.clone(), seen.clone())).collect() }
-}
-
-/// Whether the cloud could not be seen, but not for long: what it said last is kept, since one lost answer is no news.
-/// `Synced` tells at once, and so keeps the time since when.
-fn in_grace(snapshot: Option<&Snapshot>, conditions: &Conditions) -> bool {
-    let unseen = snapshot.is_some_and(|snapshot| unseen(snapshot).is_some());
-    let known = conditions.get(Type::ControlPlaneReady).is_some();
-    unseen && known && conditions.age(Type::Synced).is_some_and(|age| age < GRACE)
-}
-
 /// Why something could not be seen, if anything.
-fn unseen(snapshot: &Snapshot) -> Option<&str> {
-    match &snapshot.cluster {
-        Seen::Unknown { why, .. } => Some(why),
-        Seen::Absent | Seen::Present(_) => snapshot.pools.values().find_map(|pool| match pool {
-            Seen::Unknown { why, .. } => Some(why.as_str()),
-            Seen::Absent | Seen::Present(_) => None,
-        }),
-    }
+pub(crate) fn unseen(snapshot: &Snapshot) -> Option<&str> {
+    let of_pools = snapshot.pools.values().map(why);
+    let of_parts = snapshot.parts.values().map(why);
+    std::iter::once(why(&snapshot.cluster)).chain(of_pools).chain(of_parts).flatten().next()
 }
 
-fn control_plane(snapshot: Option<&Snapshot>, conditions: &mut Conditions) {
-    let Some(snapshot) = snapshot else {
-        conditions.expect(Type::ControlPlaneReady);
-        return;
-    };
-    let (is, reason, message) = match &snapshot.cluster {
-        Seen::Unknown { why, .. } => (Is::Unknown, "NotSeen", why.as_str()),
-        Seen::Absent => (Is::False, "Absent", "there is no control plane yet"),
-        Seen::Present(seen) => match seen.phase {
-            Phase::Active => (Is::True, "Available", "the control plane is active"),
-            Phase::Updating => (Is::True, "Updating", "usable; a change is under way"),
-            Phase::Creating => (Is::False, "Creating", "the cloud is making it"),
-            Phase::Deleting => (Is::False, "Deleting", "the cloud is deleting it"),
-            Phase::Failed => (Is::False, "Failed", seen.trouble.as_str()),
-        },
-    };
-    conditions.set(Type::ControlPlaneReady, is, reason, message);
-}
-
-fn node_pools(cluster: &ManagedCluster, snapshot: Option<&Snapshot>, conditions: &mut Conditions) {
-    let type_ = Type::NodePoolsReady;
-    let declared = &cluster.spec.node_pools;
-    let Some(snapshot) = snapshot else {
-        conditions.expect(type_);
-        return;
-    };
-    if declared.is_empty() {
-        conditions.set(type_, Is::True, "NoPools", "no node pool is declared");
-        return;
+fn why<T>(seen: &Seen<T>) -> Option<&str> {
+    match seen {
+        Seen::Unknown { why, .. } => Some(why.as_str()),
+        Seen::Absent | Seen::Present(_) => None,
     }
-    if let Seen::Unknown { why, .. } = &snapshot.cluster {
-        conditions.set(type_, Is::Unknown, "NotSeen", why);
-        return;
-    }
-    let mut ready = 0;
-    let mut worst = None;
-    for pool in declared {
-        let seen = snapshot.pools.iter().find(|(name, _)| name.as_str() == pool.name);
-        match seen.map(|(_, seen)| seen) {
-            Some(Seen::Present(seen)) if matches!(seen.phase, Phase::Active | Phase::Updating) => {
-                ready += 1
-            }
-            Some(Seen::Present(seen)) if seen.phase == Phase::Failed => {
-                worst =
-                    Some((Is::False, "Failed", format!("pool {}: {}", pool.name, seen.trouble)));
-            }
-            Some(Seen::Unknown { why, .. }) => {
-                worst = worst.or_else(|| {
-                    Some((Is::Unknown, "NotSeen", format!("pool {}: {why}", pool.name)))
-                });
-            }
-            Some(Seen::Present(_) | Seen::Absent) | None => {
-                let text = format!("pool {} is not ready yet", pool.name);
-                worst = worst.or(Some((Is::False, "Creating", text)));
-            }
-        }
-    }
-    let share = format!("pools {ready}/{}", declared.len());
-    match worst {
-        None => conditions.set(type_, Is::True, "Available", share),
-        Some((is, reason, text)) => conditions.set(type_, is, reason, format!("{share}; {text}")),
-    }
-}
-
-fn synced(progress: &Progress, conditions: &mut Conditions) {
-    let type_ = Type::Synced;
-    if !progress.problems.is_empty() {
-        conditions.set(type_, Is::False, "InvalidConfiguration", lines(&progress.problems));
-        return;
-    }
-    if let Some(failure) = &progress.failure {
-        conditions.set(type_, Is::False, reason_of(failure), &failure.message);
-        return;
-    }
-    let Some(plan) = &progress.plan else {
-        conditions.expect(type_);
-        return;
-    };
-    let held = progress.desired.as_ref().and_then(|desired| desired.hold.as_ref());
-    if let Some(hold) = held {
-        let message = format!("waits for {}, on {}", hold.what, hold.on);
-        conditions.set(type_, Is::False, "AwaitingConfirmation", message);
-    } else if !plan.refused.is_empty() {
-        conditions.set(type_, Is::False, "PlanRejected", lines(&plan.refused));
-    } else if let Some(why) = progress.snapshot.as_ref().and_then(unseen) {
-        conditions.set(type_, Is::Unknown, "NotSeen", why);
-    } else if let Some(waiting) = plan.waiting.first() {
-        let message = format!("waits for {}, on {}", waiting.what, waiting.on);
-        conditions.set(type_, Is::False, "Applying", message);
-    } else if plan.steps.is_empty() {
-        conditions.set(type_, Is::True, "Applied", "as declared");
-    } else {
-        let message = format!("did {} of {} steps", progress.done.len(), plan.steps.len());
-        conditions.set(type_, Is::False, "Applying", message);
-    }
-}
-
-fn reason_of(failure: &Failure) -> &'static str {
-    match failure.code.as_str() {
-        "Throttled" => "Throttled",
-        "QuotaExceeded" => "QuotaExceeded",
-        "Unauthorized" | "CredentialsMissing" => "Unauthorized",
-        "PlanRejected" => "PlanRejected",
-        _ if failure.class == Class::Conflict => "Conflict",
-        _ => "CloudError",
-    }
-}
-
-/// Usable now. Work on pools does not take it away; trouble of the control plane does.
-fn ready(cluster: &ManagedCluster, conditions: &mut Conditions) {
-    let status = |type_| conditions.get(type_).map_or(Is::Unknown, |condition| condition.status);
-    let was_ready = status(Type::Ready) == Is::True;
-    let (control_plane, pools) = (status(Type::ControlPlaneReady), status(Type::NodePoolsReady));
-    let reachable = status(Type::Reachable);
-    let (is, reason, message) = if cluster.metadata.deletion_timestamp.is_some() {
-        (Is::False, "Deleting", "the object is being deleted")
-    } else if control_plane == Is::Unknown {
-        (Is::Unknown, "NotSeen", "the cloud has not answered; see ControlPlaneReady")
-    } else if control_plane == Is::False {
-        (Is::False, "Provisioning", "see ControlPlaneReady")
-    } else if reachable == Is::False {
-        (Is::False, "Unreachable", "see Reachable")
-    } else if pools == Is::True || was_ready {
-        (Is::True, "Available", "usable")
-    } else {
-        (Is::False, "Provisioning", "see NodePoolsReady")
-    };
-    conditions.set(Type::Ready, is, reason, message);
-}
-
-fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

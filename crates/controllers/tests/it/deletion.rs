@@ -1,9 +1,9 @@
 //! Deleting asks two questions: what happens to the cloud, and who confirms.
 
 use fleetwright_api_types::{CONFIRM_DELETE, ConditionType as Type};
-use serde_json::{Value, json};
 
-use super::world::{CLUSTERS, Cloud, NETWORK_POLICIES, SECRETS, World};
+use super::cloud::Cloud;
+use super::world::{CLUSTERS, NETWORK_POLICIES, SECRETS, World};
 
 async fn up(policy: &str) -> World {
     let world = World::new(Cloud::default()).await;
@@ -32,11 +32,10 @@ async fn an_unconfirmed_delete_waits_and_the_policies_stay_enforced() {
 #[tokio::test(start_paused = true)]
 async fn a_confirmation_for_another_life_of_the_object_does_not_count() {
     let world = up("Delete").await;
-    annotate(&world, "0bad").await;
+    world.annotate(CONFIRM_DELETE, "0bad").await;
     world.pass(60).await;
     assert_eq!(world.told(Type::Synced).await, "False/AwaitingConfirmation");
-    let uid = world.cluster().await.and_then(|cluster| cluster.metadata.uid).expect("a uid");
-    annotate(&world, &uid).await;
+    world.annotate(CONFIRM_DELETE, &world.uid().await).await;
     world.pass(5).await;
     let acts = world.cloud.lock().expect("the sky").acts.clone();
     assert_eq!(acts.last().map(String::as_str), Some("Delete control plane"));
@@ -53,13 +52,4 @@ async fn a_released_object_goes_but_not_before_all_doubt() {
     world.pass(40).await;
     assert!(world.cluster().await.is_none(), "then the object goes");
     assert!(world.cloud.lock().expect("the sky").cluster.is_some(), "and the cluster stays");
-}
-
-async fn annotate(world: &World, value: &str) {
-    let found = world.hub.get(&CLUSTERS, Some("shop"), "one").await.expect("the cluster");
-    let mut object = Value::clone(&found);
-    object["metadata"]["annotations"] = json!({CONFIRM_DELETE: value});
-    // Whatever version it has by now.
-    object["metadata"]["resourceVersion"] = Value::Null;
-    world.put(&CLUSTERS, object).await;
 }

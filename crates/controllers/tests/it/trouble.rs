@@ -4,7 +4,8 @@ use fleetwright_api_types::ConditionType as Type;
 use fleetwright_errclass::Class;
 use serde_json::json;
 
-use super::world::{Cloud, SECRETS, World, active};
+use super::cloud::{Cloud, active};
+use super::world::{SECRETS, World};
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_comes_up_and_its_policy_with_it() {

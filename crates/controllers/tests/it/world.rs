@@ -1,10 +1,8 @@
 //! A hub and a member in process, a cloud whose answers are set by hand, paused time.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use fleetwright_api_types::{Condition, ConditionType, Connection, ManagedCluster, crds};
 use fleetwright_apiserver::{
     ApiServer, ClusterSpec, Identity, LogicalCluster, MemoryStore, ResourceRef, Scheme,
@@ -14,20 +12,17 @@ use fleetwright_clock::{Clock, RandomIds};
 use fleetwright_controllers::hub::{ensure_namespace, hub_id};
 use fleetwright_controllers::members::Connector;
 use fleetwright_controllers::{Clouds, Fleet};
-use fleetwright_errclass::Class;
-use fleetwright_names::{HubId, ObjectKey, PoolName, TAG_RELEASED};
-use fleetwright_plan::{
-    Address, Change, ChangeKind, CloudAction, CloudStep, DesiredCluster, DesiredPool,
-    KubernetesVersion, Phase, Problem, Resource, Seen, SeenCluster, SeenPool, Snapshot,
-};
-use fleetwright_provider::{Asked, CloudError, Limits, MemberToken, Owned, Provider, Secret};
+use fleetwright_names::ObjectKey;
+use fleetwright_provider::{Provider, Secret};
 use fleetwright_reconcile::{Context, Failure};
 use jiff::{SignedDuration, Timestamp};
-use kube::Client;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-pub(super) const ENDPOINT: &str = "https://member.invalid";
+use super::cloud::{Cloud, ENDPOINT, FakeEks};
+
 pub(super) const CLUSTERS: ResourceRef =
     ResourceRef::new("fleetwright.dev", "v1alpha1", "managedclusters");
 pub(super) const POLICIES: ResourceRef =
@@ -35,6 +30,11 @@ pub(super) const POLICIES: ResourceRef =
 pub(super) const ACCOUNTS: ResourceRef =
     ResourceRef::new("fleetwright.dev", "v1alpha1", "providerconfigs");
 pub(super) const SECRETS: ResourceRef = ResourceRef::new("", "v1", "secrets");
+pub(super) const NAMESPACES: ResourceRef = ResourceRef::new("", "v1", "namespaces");
+pub(super) const NODES: ResourceRef = ResourceRef::new("", "v1", "nodes");
+pub(super) const PODS: ResourceRef = ResourceRef::new("", "v1", "pods");
+pub(super) const SERVICES: ResourceRef = ResourceRef::new("", "v1", "services");
+pub(super) const EVENTS: ResourceRef = ResourceRef::new("", "v1", "events");
 pub(super) const NETWORK_POLICIES: ResourceRef =
     ResourceRef::new("networking.k8s.io", "v1", "networkpolicies");
 
@@ -46,154 +46,6 @@ impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.0.elapsed()).expect("short");
         Timestamp::from_second(1_767_225_600).expect("a time") + passed
-    }
-}
-
-/// What the cloud holds and how it answers.
-#[derive(Debug, Default)]
-pub(super) struct Sky {
-    pub(super) cluster: Option<SeenCluster>,
-    pub(super) pools: BTreeMap<PoolName, SeenPool>,
-    /// Looks fail with this.
-    pub(super) unseen: Option<String>,
-    /// Writes to these resources fail with this class.
-    pub(super) refused: BTreeMap<String, Class>,
-    pub(super) looks: usize,
-    pub(super) acts: Vec<String>,
-    pub(super) member_silent: bool,
-}
-
-pub(super) type Cloud = Arc<Mutex<Sky>>;
-
-#[derive(Debug)]
-struct FakeEks(Cloud);
-
-#[async_trait]
-impl Provider for FakeEks {
-    fn key(&self) -> &'static str {
-        "eks"
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            poll_busy: Duration::from_secs(2),
-            poll_idle: Duration::from_secs(300),
-            in_doubt: Duration::from_secs(30),
-        }
-    }
-
-    fn desire(&self, asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {
-        let pools = asked.cluster.spec.node_pools.iter().map(|pool| DesiredPool {
-            name: PoolName::new(&pool.name).expect("a name"),
-            body: json!({}),
-        });
-        Ok(DesiredCluster {
-            owner: asked.owner.clone(),
-            generation: asked.cluster.metadata.generation.unwrap_or_default(),
-            address: self.address(asked.cluster).expect("an address"),
-            version: KubernetesVersion::parse("spec.version", &asked.cluster.spec.version)
-                .expect("a version"),
-            body: json!({}),
-            pools: pools.collect(),
-        })
-    }
-
-    fn address(&self, _: &ManagedCluster) -> Option<Address> {
-        Some(Address {
-            provider: "eks",
-            provider_config: "aws".into(),
-            region: "eu-west-1".into(),
-            external_name: "one".into(),
-        })
-    }
-
-    fn diff(&self, desired: &DesiredCluster, snapshot: &Snapshot) -> Vec<Change> {
-        let create = || ChangeKind::Create { body: json!({}) };
-        let mut changes = Vec::new();
-        if snapshot.cluster == Seen::Absent {
-            changes.push(Change { resource: Resource::Cluster, kind: create() });
-        }
-        let missing = desired.pools.iter().filter(|pool| !snapshot.pools.contains_key(&pool.name));
-        changes.extend(
-            missing
-                .map(|pool| Change { resource: Resource::Pool(pool.name.clone()), kind: create() }),
-        );
-        changes
-    }
-
-    async fn observe(&self, _: &Address) -> Snapshot {
-        let mut sky = self.0.lock().expect("the sky");
-        sky.looks += 1;
-        if let Some(why) = &sky.unseen {
-            let unknown = Seen::Unknown { since: Timestamp::UNIX_EPOCH, why: why.clone() };
-            return Snapshot { cluster: unknown, pools: BTreeMap::new() };
-        }
-        let pools =
-            sky.pools.iter().map(|(name, pool)| (name.clone(), Seen::Present(pool.clone())));
-        Snapshot {
-            cluster: sky.cluster.clone().map_or(Seen::Absent, Seen::Present),
-            pools: pools.collect(),
-        }
-    }
-
-    async fn act(&self, step: &CloudStep) -> Result<(), CloudError> {
-        let mut sky = self.0.lock().expect("the sky");
-        let what = step.resource.to_string();
-        sky.acts.push(format!("{} {what}", step.action.verb()));
-        if let Some(class) = sky.refused.get(&what) {
-            let number = sky.acts.len();
-            return Err(CloudError {
-                class: *class,
-                code: "InvalidRequest",
-                operation: "eks:Create".into(),
-                message: "no such instance type".into(),
-                request_id: Some(format!("request-{number}")),
-            });
-        }
-        let tags = match &step.action {
-            CloudAction::Create { .. } => Some(step.owner.tags()),
-            CloudAction::Release => {
-                Some([(TAG_RELEASED.to_owned(), step.owner.uid.to_string())].into())
-            }
-            CloudAction::Delete => None,
-        };
-        match &step.resource {
-            Resource::Cluster => sky.cluster = tags.map(active),
-            Resource::Pool(name) => {
-                sky.pools.remove(name);
-                sky.pools.extend(tags.map(|tags| (name.clone(), pool(tags))));
-            }
-        }
-        Ok(())
-    }
-
-    async fn token(&self, _: &Address) -> Result<MemberToken, CloudError> {
-        let expires_at = Timestamp::from_second(1_800_000_000).expect("a time");
-        Ok(MemberToken { token: Secret::new("t".into()), expires_at })
-    }
-
-    async fn list_owned(&self, _: &Address, _: &HubId) -> Result<Vec<Owned>, CloudError> {
-        Ok(Vec::new())
-    }
-}
-
-fn pool(tags: BTreeMap<String, String>) -> SeenPool {
-    SeenPool { tags, phase: Phase::Active, trouble: String::new(), size: 1, body: json!({}) }
-}
-
-/// A control plane that answers.
-pub(super) fn active(tags: BTreeMap<String, String>) -> SeenCluster {
-    SeenCluster {
-        external_id: "arn:one".into(),
-        tags,
-        phase: Phase::Active,
-        trouble: String::new(),
-        version: "1.34".into(),
-        platform_version: None,
-        endpoint: Some(ENDPOINT.into()),
-        certificate_authority: Some("PEM".into()),
-        oidc_issuer: None,
-        body: json!({}),
     }
 }
 
@@ -221,6 +73,8 @@ pub(super) struct World {
     pub(super) cloud: Cloud,
     pub(super) hub: LogicalCluster,
     pub(super) member: LogicalCluster,
+    pub(super) client: Client,
+    clock: Arc<dyn Clock>,
     controllers: tokio::task::JoinHandle<()>,
 }
 
@@ -259,7 +113,7 @@ impl World {
         let eks: Arc<dyn Provider> = Arc::new(FakeEks(Arc::clone(&cloud)));
         let fleet = Fleet {
             hub: hub_id(&client, ids.as_ref()).await.expect("an id"),
-            context: Context { client, clock, ids },
+            context: Context::new(client.clone(), Arc::clone(&clock), ids),
             clouds: Clouds::from([("eks", eks)]),
             connector: Arc::new(ToMember(member.clone(), Arc::clone(&cloud))),
             token_command: vec!["fleetwright".into()],
@@ -268,6 +122,8 @@ impl World {
             cloud,
             hub,
             member,
+            client,
+            clock,
             controllers: tokio::spawn(fleetwright_controllers::run(fleet)),
         };
         world.put(&ACCOUNTS, json!({
@@ -287,25 +143,58 @@ impl World {
 
     /// Declares cluster `shop/one`.
     pub(super) async fn declare(&self, policy: &str, pools: &[&str]) {
-        let pools: Vec<Value> = pools
-            .iter()
-            .map(|name| {
-                let role = "arn:aws:iam::111122223333:role/nodes";
-                json!({"name": name, "size": {"min": 1, "max": 1}, "eks": {"roleArn": role}})
-            })
-            .collect();
-        self.put(&CLUSTERS, json!({
-            "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
-            "metadata": {"namespace": "shop", "name": "one"},
-            "spec": {
-                "deletionPolicy": policy, "version": "1.34", "providerConfigRef": {"name": "aws"},
-                "eks": {
-                    "region": "eu-west-1", "roleArn": "arn:aws:iam::111122223333:role/cp",
-                    "network": {"subnetIds": ["subnet-a", "subnet-b"]},
-                },
-                "nodePools": pools,
+        let pools: Vec<Value> = pools.iter().map(|name| node_pool(name, "small")).collect();
+        self.declare_with(json!({"deletionPolicy": policy, "nodePools": pools})).await;
+    }
+
+    /// Declares cluster `shop/one` with these fields beside the needed ones.
+    pub(super) async fn declare_with(&self, fields: Value) {
+        let mut spec = json!({
+            "version": "1.34", "providerConfigRef": {"name": "aws"},
+            "eks": {
+                "region": "eu-west-1", "roleArn": "arn:aws:iam::111122223333:role/cp",
+                "network": {"subnetIds": ["subnet-a", "subnet-b"]},
             },
-        })).await;
+        });
+        merge(&mut spec, fields);
+        self.put(
+            &CLUSTERS,
+            json!({
+                "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
+                "metadata": {"namespace": "shop", "name": "one"}, "spec": spec,
+            }),
+        )
+        .await;
+    }
+
+    /// Changes fields of the cluster's object, as a user would; `null` removes.
+    pub(super) async fn edit(&self, change: Value) {
+        let api = Api::<ManagedCluster>::namespaced(self.client.clone(), "shop");
+        let patched = api.patch("one", &PatchParams::default(), &Patch::Merge(&change)).await;
+        patched.expect("the hub takes it");
+    }
+
+    pub(super) async fn annotate(&self, key: &str, value: &str) {
+        self.edit(json!({"metadata": {"annotations": {key: value}}})).await;
+    }
+
+    pub(super) async fn uid(&self) -> String {
+        self.cluster().await.and_then(|cluster| cluster.metadata.uid).expect("a uid")
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn acts(&self) -> Vec<String> {
+        self.cloud.lock().expect("the sky").acts.clone()
+    }
+
+    /// The message of a condition.
+    pub(super) async fn message(&self, type_: ConditionType) -> String {
+        let status = self.cluster().await.and_then(|cluster| cluster.status).expect("a status");
+        let found = status.conditions.into_iter().find(|one| one.type_ == type_);
+        found.map(|found| found.message).unwrap_or_default()
     }
 
     pub(super) async fn pass(&self, seconds: u64) {
@@ -332,5 +221,28 @@ impl World {
 
     pub(super) async fn network_policies(&self) -> usize {
         self.member.list(&NETWORK_POLICIES, None).await.len()
+    }
+}
+
+/// A declared pool; `kind` stands for what cannot be changed in place.
+pub(super) fn node_pool(name: &str, kind: &str) -> Value {
+    let role = "arn:aws:iam::111122223333:role/nodes";
+    json!({
+        "name": name, "size": {"min": 1, "max": 1}, "labels": {"kind": kind}, "eks": {"roleArn": role},
+    })
+}
+
+fn merge(into: &mut Value, change: Value) {
+    match (into, change) {
+        (Value::Object(into), Value::Object(change)) => {
+            for (key, value) in change {
+                if value.is_null() {
+                    into.remove(&key);
+                } else {
+                    merge(into.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (into, change) => *into = change,
     }
 }

@@ -50,15 +50,20 @@ impl User {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        Ran(self.command(args).output().expect("the program runs"))
+        Ran::of(&mut self.command(args))
     }
 
     /// `up --simulate` on a free port, with the output in files.
     pub(crate) fn start(&self, more: &[&str]) -> Running {
         let mut args = vec!["up", "--simulate", "--listen", "127.0.0.1:0"];
         args.extend(more);
+        self.start_as(&args)
+    }
+
+    /// The program with the output in files.
+    pub(crate) fn start_as(&self, args: &[&str]) -> Running {
         let output = |name| std::fs::File::create(self.path(name)).expect("created");
-        let mut command = self.command(&args);
+        let mut command = self.command(args);
         command.stdout(output("stdout")).stderr(output("stderr"));
         Running { child: command.spawn().expect("the program starts"), stdout: self.path("stdout") }
     }
@@ -88,6 +93,11 @@ impl User {
 pub(crate) struct Ran(Output);
 
 impl Ran {
+    /// Runs it to its end.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        Self(command.output().expect("the program runs"))
+    }
+
     pub(crate) fn code(&self) -> Option<i32> {
         self.0.status.code()
     }

@@ -8,9 +8,9 @@ use base64::Engine as _;
 use crate::fixture::{User, example, example_text, until};
 
 /// A kubectl with one kubeconfig.
-struct Kubectl<'a> {
-    user: &'a User,
-    kubeconfig: PathBuf,
+pub(crate) struct Kubectl<'a> {
+    pub(crate) user: &'a User,
+    pub(crate) kubeconfig: PathBuf,
 }
 
 /// The pinned one of `cargo xtask test`, or that of the machine.
@@ -37,7 +37,7 @@ impl Kubectl<'_> {
 
     /// The output of a command that succeeds.
     #[track_caller]
-    fn ok(&self, args: &[&str]) -> String {
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
         let ran = self.command(args).output().expect("kubectl runs");
         let told = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success(), "kubectl {args:?}: {told}");
@@ -71,6 +71,7 @@ fn kubectl_gets_watches_applies_waits_describes_and_deletes() {
         "SYNCED",
         "NODES",
         "POLICY",
+        "DRIFT",
         "AGE",
     ];
     assert_eq!(header, expected);

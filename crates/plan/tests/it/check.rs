@@ -1,20 +1,17 @@
-//! The one way to state a plan case, and the words it is written in.
-//!
-//! A thing in the cloud is `WHOSE PHASE [TROUBLE]`, for example `ours Failed no subnets`; or `absent`; or `unknown WHY`.
-//! A change is `create PLACE`, `delete PLACE` or `refuse PLACE; FIELD; DECLARED; FOUND; WHY`, where a place is `cluster`
-//! or the name of a pool.
+//! The one way to state a plan case. Its small language is in `words.rs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetwright_names::{HubId, ObjectKey, Owner, PoolName, TAG_RELEASED, TAG_UID, Uid};
 use fleetwright_plan::{
-    Address, Change, ChangeKind, CloudAction, CloudStep, Goal, Phase, Plan, Resource, Seen,
-    SeenCluster, SeenPool, Snapshot, Step, lint, plan_cluster,
+    Address, Change, Goal, LintError, Pace, Phase, Plan, PoolWay, Resource, Rules, Seen,
+    SeenCluster, SeenPart, SeenPool, Situation, Snapshot, lint, plan_cluster,
 };
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::json;
+
+use crate::words::{Case, way};
 
 /// Between looks while the cloud works.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
@@ -27,19 +24,62 @@ pub(crate) const GENERATION: i64 = 3;
 pub(crate) const WHOSE: [&str; 7] =
     ["ours", "predecessor", "neighbour", "other-hub", "released", "half-tagged", "untagged"];
 
-/// A plan case.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Case {
-    goal: String,
-    cluster: String,
-    #[serde(default)]
-    pools: BTreeMap<PoolName, String>,
-    #[serde(default)]
-    changes: Vec<String>,
-    /// Only for the lint: steps that no planner would plan.
-    #[serde(default)]
-    steps: Vec<String>,
+/// All that a plan depends on.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) goal: Goal,
+    pub(crate) owner: Owner,
+    pub(crate) address: Address,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) ways: BTreeMap<PoolName, PoolWay>,
+    pub(crate) rules: Rules,
+    pub(crate) now: Timestamp,
+}
+
+impl World {
+    /// For [`owner`] at [`address`], with all rules absent, on Monday 2026-11-23 at 10:00 UTC.
+    pub(crate) fn new(goal: Goal, snapshot: Snapshot, changes: Vec<Change>) -> Self {
+        let ways = snapshot.pools.keys().map(|name| (name.clone(), way(name))).collect();
+        let mut tags = owner("ours").tags();
+        tags.insert("cost-center".into(), "4711".into());
+        Self {
+            goal,
+            owner: owner("ours"),
+            address: address(),
+            snapshot,
+            changes,
+            tags,
+            ways,
+            rules: Rules::default(),
+            now: "2026-11-23T10:00:00Z".parse().expect("an instant"),
+        }
+    }
+
+    fn situation(&self) -> Situation<'_> {
+        Situation {
+            goal: self.goal,
+            owner: &self.owner,
+            generation: GENERATION,
+            address: &self.address,
+            snapshot: &self.snapshot,
+            changes: &self.changes,
+            tags: &self.tags,
+            pools: &self.ways,
+            rules: &self.rules,
+            now: self.now,
+            pace: Pace { busy: BUSY, idle: IDLE },
+        }
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        plan_cluster(&self.situation())
+    }
+
+    pub(crate) fn lint(&self, plan: &Plan) -> Result<(), LintError> {
+        lint(plan, &self.situation())
+    }
 }
 
 /// Plans `case`, a YAML text, and compares the plan's lines with `expect`.
@@ -56,11 +96,9 @@ pub(crate) fn check(case: &str, expect: &[&str]) {
 /// The plan of `case`, accepted by the lint.
 #[track_caller]
 pub(crate) fn planned(case: &str) -> Plan {
-    let case = read(case);
-    let snapshot = snapshot(&case);
-    let changes: Vec<Change> = case.changes.iter().map(|text| change(text)).collect();
-    let plan = plan(goal(&case.goal), &snapshot, &changes);
-    assert_eq!(lint(&plan, &snapshot), Ok(()), "the lint refuses the plan:\n{plan}");
+    let world = Case::read(case).world();
+    let plan = world.plan();
+    assert_eq!(world.lint(&plan), Ok(()), "the lint refuses the plan:\n{plan}");
     assert_eq!(plan.generation, GENERATION);
     plan
 }
@@ -68,17 +106,10 @@ pub(crate) fn planned(case: &str) -> Plan {
 /// Gives hand-made steps to the lint and compares its words; `""` where it has nothing to say.
 #[track_caller]
 pub(crate) fn check_lint(case: &str, expect: &str) {
-    let case = read(case);
-    let steps = case.steps.iter().map(|text| step(text)).collect();
-    let plan = Plan { steps, ..Plan::default() };
-    let said =
-        lint(&plan, &snapshot(&case)).map_or_else(|error| error.to_string(), |()| String::new());
+    let case = Case::read(case);
+    let plan = Plan { steps: case.steps(), ..Plan::default() };
+    let said = case.world().lint(&plan).map_or_else(|error| error.to_string(), |()| String::new());
     assert_eq!(said, expect);
-}
-
-/// Plans for [`owner`] at [`address`].
-pub(crate) fn plan(goal: Goal, snapshot: &Snapshot, changes: &[Change]) -> Plan {
-    plan_cluster(goal, (&owner("ours"), GENERATION), &address(), (snapshot, changes), (BUSY, IDLE))
 }
 
 pub(crate) fn address() -> Address {
@@ -120,6 +151,7 @@ pub(crate) fn tags(whose: &str) -> BTreeMap<String, String> {
     }
 }
 
+/// A control plane of version 1.34.
 pub(crate) fn seen_cluster(whose: &str, phase: Phase, trouble: &str) -> SeenCluster {
     SeenCluster {
         external_id: "arn:shop-eu".into(),
@@ -131,91 +163,45 @@ pub(crate) fn seen_cluster(whose: &str, phase: Phase, trouble: &str) -> SeenClus
         endpoint: None,
         certificate_authority: None,
         oidc_issuer: None,
+        last_update: None,
+        blockers: None,
         body: json!({}),
     }
 }
 
-pub(crate) fn seen_pool(whose: &str, phase: Phase, trouble: &str) -> SeenPool {
-    SeenPool { tags: tags(whose), phase, trouble: trouble.into(), size: 3, body: json!({}) }
+/// A pool of version 1.34 that stands for itself.
+pub(crate) fn seen_pool(name: &PoolName, whose: &str, phase: Phase, trouble: &str) -> SeenPool {
+    SeenPool {
+        tags: tags(whose),
+        phase,
+        trouble: trouble.into(),
+        size: 3,
+        stands_for: name.clone(),
+        version: "1.34".into(),
+        release: None,
+        last_update: None,
+        body: json!({}),
+    }
 }
 
-pub(crate) fn pool(name: &str) -> Resource {
-    Resource::Pool(PoolName::new(name).expect("pool name"))
+pub(crate) fn seen_part(whose: &str, phase: Phase, trouble: &str) -> SeenPart {
+    SeenPart {
+        tags: tags(whose),
+        phase,
+        trouble: trouble.into(),
+        last_update: None,
+        body: json!({}),
+    }
+}
+
+pub(crate) fn name(text: &str) -> PoolName {
+    PoolName::new(text).expect("pool name")
+}
+
+pub(crate) fn pool(text: &str) -> Resource {
+    Resource::Pool(name(text))
 }
 
 pub(crate) fn unknown<T>(why: &str) -> Seen<T> {
     Seen::Unknown { since: Timestamp::UNIX_EPOCH, why: why.into() }
-}
-
-fn read(case: &str) -> Case {
-    serde_saphyr::from_str(case).unwrap_or_else(|error| panic!("{error} in {case}"))
-}
-
-fn goal(word: &str) -> Goal {
-    match word {
-        "Present" => Goal::Present,
-        "Absent" => Goal::Absent,
-        "Released" => Goal::Released,
-        other => panic!("{other:?} is no goal"),
-    }
-}
-
-fn snapshot(case: &Case) -> Snapshot {
-    let pools = case.pools.iter().map(|(name, text)| (name.clone(), seen(text, seen_pool)));
-    Snapshot { cluster: seen(&case.cluster, seen_cluster), pools: pools.collect() }
-}
-
-fn seen<T>(text: &str, make: fn(&str, Phase, &str) -> T) -> Seen<T> {
-    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
-    match first {
-        "absent" => Seen::Absent,
-        "unknown" => unknown(rest),
-        whose => {
-            let (phase, trouble) = rest.split_once(' ').unwrap_or((rest, ""));
-            Seen::Present(make(whose, self::phase(phase), trouble))
-        }
-    }
-}
-
-fn phase(word: &str) -> Phase {
-    match word {
-        "Creating" => Phase::Creating,
-        "Active" => Phase::Active,
-        "Updating" => Phase::Updating,
-        "Deleting" => Phase::Deleting,
-        "Failed" => Phase::Failed,
-        other => panic!("{other:?} is no phase"),
-    }
-}
-
-fn place(word: &str) -> Resource {
-    if word == "cluster" { Resource::Cluster } else { pool(word) }
-}
-
-fn change(text: &str) -> Change {
-    let (verb, rest) = text.split_once(' ').expect("verb and place");
-    let parts: Vec<&str> = rest.split("; ").collect();
-    let kind = match (verb, &parts[1..]) {
-        ("create", []) => ChangeKind::Create { body: json!({"name": parts[0]}) },
-        ("delete", []) => ChangeKind::Delete,
-        ("refuse", [field, declared, found, why]) => ChangeKind::Refused {
-            field: (*field).into(),
-            declared: (*declared).into(),
-            found: (*found).into(),
-            why: (*why).into(),
-        },
-        _ => panic!("{text:?} is no change"),
-    };
-    Change { resource: place(parts[0]), kind }
-}
-
-fn step(text: &str) -> Step {
-    let (verb, on) = text.split_once(' ').expect("verb and place");
-    let action = match verb {
-        "create" => CloudAction::Create { body: json!({}) },
-        "delete" => CloudAction::Delete,
-        "release" => CloudAction::Release,
-        other => panic!("{other:?} is no deed"),
-    };
-    Step::Cloud(CloudStep::new(address(), place(on), owner("ours"), GENERATION, action))
 }

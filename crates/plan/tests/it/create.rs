@@ -9,15 +9,23 @@ use crate::check::{BUSY, IDLE, check, planned};
 fn an_absent_cluster_is_made_before_its_pools() {
     check(
         "{goal: Present, cluster: absent, changes: [create cluster, create general, create web]}",
-        &["+ create control plane  eks:eu-west-1/shop-eu"],
+        &[
+            "+ create control plane  eks:eu-west-1/shop-eu",
+            ". later: + create pool general  eks:eu-west-1/shop-eu (waits: control plane)",
+            ". later: + create pool web  eks:eu-west-1/shop-eu (waits: control plane)",
+        ],
     );
 }
 
 #[test]
 fn a_control_plane_in_the_making_is_waited_for() {
     check(
-        "{goal: Present, cluster: ours Creating, changes: [create general]}",
-        &[". waits for the control plane to be made, on eks"],
+        "{goal: Present, cluster: ours Creating, changes: [create general, create addon dns]}",
+        &[
+            ". later: + create managed add-on dns  eks:eu-west-1/shop-eu (waits: control plane)",
+            ". later: + create pool general  eks:eu-west-1/shop-eu (waits: control plane)",
+            ". waits for the control plane to be made, on eks",
+        ],
     );
 }
 
@@ -36,7 +44,10 @@ fn pools_follow_once_the_control_plane_is_active() {
 fn an_updating_control_plane_takes_pools_too() {
     check(
         "{goal: Present, cluster: ours Updating, changes: [create web]}",
-        &["+ create pool web  eks:eu-west-1/shop-eu"],
+        &[
+            "+ create pool web  eks:eu-west-1/shop-eu",
+            ". waits for the control plane to change, on eks",
+        ],
     );
 }
 
@@ -71,7 +82,7 @@ fn several_pools_in_several_states_are_told_apart() {
           changes: [create e, delete old, 'refuse a; spec.nodePools[a].size.max; 5; 3; not built yet']}",
         &[
             "+ create pool e  eks:eu-west-1/shop-eu",
-            "- delete pool old  eks:eu-west-1/shop-eu",
+            ". later: - delete pool old  eks:eu-west-1/shop-eu (waits: pool e to be made)",
             ". waits for pool b to be made, on eks",
             ". waits for pool c to go, on eks",
             "! spec.nodePools[a].size.max: declared 5, found 3: not built yet",
@@ -165,7 +176,10 @@ fn a_control_plane_on_its_way_out_is_waited_for_and_then_made_again() {
     );
     check(
         "{goal: Present, cluster: absent, changes: [create cluster, create web]}",
-        &["+ create control plane  eks:eu-west-1/shop-eu"],
+        &[
+            "+ create control plane  eks:eu-west-1/shop-eu",
+            ". later: + create pool web  eks:eu-west-1/shop-eu (waits: control plane)",
+        ],
     );
 }
 
@@ -195,16 +209,41 @@ fn an_unknown_control_plane_stops_everything() {
 }
 
 #[test]
-fn an_unknown_pool_stops_everything_too() {
-    for goal in ["Present", "Absent", "Released"] {
-        check(
-            &format!(
-                "{{goal: {goal}, cluster: ours Active, pools: {{a: ours Active, b: unknown throttled}},
-                  changes: [create web, delete a]}}"
-            ),
-            &[". waits for a look at pool b, on throttled"],
-        );
-    }
+fn an_unknown_pool_holds_up_only_itself() {
+    check(
+        "{goal: Present, cluster: ours Active, pools: {a: ours Active, b: unknown throttled},
+          changes: [create web, create b, 'update a: scaling; spec.max; 5; 3', 'update b: scaling; spec.max; 5; 3']}",
+        &[
+            "~ update pool a scaling  spec.max: declared 5, found 3",
+            "+ create pool web  eks:eu-west-1/shop-eu",
+            ". waits for a look at pool b, on throttled",
+        ],
+    );
+}
+
+#[test]
+fn an_unknown_part_holds_up_only_itself() {
+    check(
+        "{goal: Present, cluster: ours Active, parts: {addon dns: unknown throttled},
+          changes: [create addon dns, delete addon dns, create web]}",
+        &[
+            "+ create pool web  eks:eu-west-1/shop-eu",
+            ". waits for a look at managed add-on dns, on throttled",
+        ],
+    );
+}
+
+#[test]
+fn nodes_are_not_taken_from_under_pods_while_a_pool_is_unknown() {
+    check(
+        "{goal: Present, cluster: ours Active, pools: {a: ours Active, b: unknown throttled},
+          changes: ['roll a: image; spec.image; new; old', 'upgrade cluster: 1.34 1.35 1.35']}",
+        &[
+            ". later: ~ upgrade control plane 1.34 → 1.35 (waits: a look at pool b)",
+            ". later: ~ roll pool a image old → new (waits: a look at pool b)",
+            ". waits for a look at pool b, on throttled",
+        ],
+    );
 }
 
 #[test]

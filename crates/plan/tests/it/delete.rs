@@ -168,3 +168,98 @@ fn release_touches_nothing_of_anybody_else() {
         );
     }
 }
+
+#[test]
+fn an_unknown_pool_or_part_keeps_the_control_plane() {
+    check(
+        "{goal: Absent, cluster: ours Active, pools: {a: ours Active, b: unknown throttled}}",
+        &["- delete pool a  eks:eu-west-1/shop-eu", ". waits for a look at pool b, on throttled"],
+    );
+    check(
+        "{goal: Absent, cluster: ours Active, parts: {addon dns: unknown throttled}}",
+        &[". waits for a look at managed add-on dns, on throttled"],
+    );
+    check(
+        "{goal: Released, cluster: ours Active, pools: {a: ours Active, b: unknown throttled}}",
+        &["~ release pool a  eks:eu-west-1/shop-eu", ". waits for a look at pool b, on throttled"],
+    );
+    check(
+        "{goal: Absent, cluster: absent, pools: {b: unknown throttled}}",
+        &[". waits for a look at pool b, on throttled"],
+    );
+}
+
+const OUTSIDE: &str = "outside: [LoadBalancer shop/web, Volume shop/db going]";
+
+#[test]
+fn what_the_cluster_made_outside_itself_goes_first() {
+    check(
+        &format!(
+            "{{goal: Absent, cluster: ours Active, pools: {{a: ours Active}}, clean-up: '10:10', {OUTSIDE}}}"
+        ),
+        &["- delete LoadBalancer shop/web", ". waits for Volume shop/db to go, on the cluster"],
+    );
+    let plan =
+        planned(&format!("{{goal: Absent, cluster: ours Active, clean-up: '10:10', {OUTSIDE}}}"));
+    assert_eq!(plan.waiting[0].until, Some("2026-11-23T10:10:00Z".parse().expect("an instant")));
+}
+
+#[test]
+fn nothing_outside_holds_nothing_up() {
+    check(
+        "{goal: Absent, cluster: ours Active, pools: {a: ours Active}, clean-up: '10:10', outside: []}",
+        &["- delete pool a  eks:eu-west-1/shop-eu"],
+    );
+}
+
+#[test]
+fn the_outside_is_looked_at_before_anything_goes() {
+    check(
+        "{goal: Absent, cluster: ours Active, pools: {a: ours Active}, clean-up: '10:10'}",
+        &[". waits for a look at what the cluster made outside itself, on the cluster"],
+    );
+}
+
+#[test]
+fn after_the_deadline_what_is_left_outside_stays_behind() {
+    check(
+        &format!(
+            "{{goal: Absent, cluster: ours Active, pools: {{a: ours Active}}, clean-up: '10:00', {OUTSIDE}}}"
+        ),
+        &["- delete pool a  eks:eu-west-1/shop-eu"],
+    );
+    check(
+        "{goal: Absent, cluster: ours Active, clean-up: '09:59'}",
+        &["- delete control plane  eks:eu-west-1/shop-eu"],
+    );
+}
+
+#[test]
+fn a_control_plane_that_answers_nothing_is_not_asked_to_clean_up() {
+    for cluster in ["absent", "untagged Active"] {
+        check(
+            &format!("{{goal: Absent, cluster: {cluster}, clean-up: '10:10', {OUTSIDE}}}"),
+            &["nothing of ours is left"],
+        );
+    }
+    check(
+        "{goal: Absent, cluster: ours Failed no such role, clean-up: '10:10'}",
+        &["- delete control plane  eks:eu-west-1/shop-eu"],
+    );
+}
+
+#[test]
+fn what_is_let_go_is_not_cleaned_up() {
+    check(
+        &format!("{{goal: Released, cluster: ours Active, clean-up: '10:10', {OUTSIDE}}}"),
+        &["~ release control plane  eks:eu-west-1/shop-eu"],
+    );
+}
+
+#[test]
+fn held_deletes_hold_what_is_outside_too() {
+    check(
+        "{goal: Absent, cluster: ours Active, deletes-held: the fuse, clean-up: '10:10', outside: [LoadBalancer shop/web]}",
+        &[". later: - delete LoadBalancer shop/web (waits: the fuse, on a person)"],
+    );
+}

@@ -121,6 +121,9 @@ pub(crate) fn apply(mut seen: MemberSnapshot, steps: &[Step]) -> MemberSnapshot 
             MemberStep::DeleteNetworkPolicy { namespace, name } => {
                 seen.network_policies.remove(&(namespace, name)).expect("a policy that was seen");
             }
+            other @ (MemberStep::Drain { .. } | MemberStep::DeleteOutside { .. }) => {
+                panic!("{other} is not for policies")
+            }
         }
     }
     seen

@@ -78,6 +78,9 @@ proptest! {
                 }
                 MemberStep::PutNetworkPolicy { namespace, .. }
                 | MemberStep::DeleteNetworkPolicy { namespace, .. } => namespace,
+                MemberStep::Drain { .. } | MemberStep::DeleteOutside { .. } => {
+                    panic!("{step} is not for policies")
+                }
             };
             prop_assert!(!seen.namespaces[namespace].terminating, "{}", step);
         }

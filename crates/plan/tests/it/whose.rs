@@ -10,7 +10,7 @@ fn a_predecessor_keeps_the_name() {
         &format!("{{goal: Present, cluster: predecessor Active, {CHANGES}}}"),
         &[
             "! spec.eks.externalName: eks:eu-west-1/shop-eu belongs to an earlier shop/eu with uid 0f; \
-           delete it, or choose another externalName",
+           take it over with the annotation fleetwright.dev/take-over: 0f, delete it, or choose another externalName",
         ],
     );
 }
@@ -39,7 +39,7 @@ fn a_cluster_that_nobody_tagged_keeps_the_name() {
         &format!("{{goal: Present, cluster: untagged Active, {CHANGES}}}"),
         &[
             "! spec.eks.externalName: eks:eu-west-1/shop-eu exists and was not made by Fleetwright; \
-           choose another externalName",
+           set adoption: Existing to adopt it, or choose another externalName",
         ],
     );
 }
@@ -50,7 +50,7 @@ fn half_a_set_of_tags_is_no_claim() {
         &format!("{{goal: Present, cluster: half-tagged Active, {CHANGES}}}"),
         &[
             "! spec.eks.externalName: eks:eu-west-1/shop-eu exists and was not made by Fleetwright; \
-           choose another externalName",
+           set adoption: Existing to adopt it, or choose another externalName",
         ],
     );
 }
@@ -60,7 +60,7 @@ fn what_was_released_is_not_taken_back() {
     check(
         &format!("{{goal: Present, cluster: released Active, {CHANGES}}}"),
         &["! spec.eks.externalName: eks:eu-west-1/shop-eu was released by Fleetwright earlier; \
-           choose another externalName, or delete it first"],
+           set adoption: Existing to take it back, delete it, or choose another externalName"],
     );
 }
 

@@ -4,17 +4,19 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use bytes::Bytes;
 use fleetwright_errclass::Class;
-use fleetwright_plan::{CloudAction, CloudStep, Resource, Seen};
+use fleetwright_plan::{CloudAction, CloudStep, Credentials, Resource, Seen};
 use fleetwright_provider::{CloudError, HttpOutError, Provider as _};
 use fleetwright_provider_eks::EksProvider;
 use http::Response;
 use serde_json::json;
 use tower::util::BoxCloneSyncService;
 
-use crate::support::{Answer, answering, described_cluster, desired, ok, owner, refusal, settings};
+use crate::support::{
+    Answer, access, answering, described_cluster, desired, ok, owner, refusal, settings,
+};
 
 fn step(action: CloudAction) -> CloudStep {
-    CloudStep::new(desired().address, Resource::Cluster, owner(), 3, action)
+    CloudStep::new(desired().address, Resource::Cluster, (owner(), 3), action, "")
 }
 
 fn create() -> CloudStep {
@@ -23,7 +25,7 @@ fn create() -> CloudStep {
 
 async fn create_answered(answer: Answer) -> CloudError {
     let (provider, _) = answering(move |_| answer_again(&answer));
-    provider.act(&create()).await.expect_err("a failure")
+    provider.act(&access(), &create()).await.expect_err("a failure")
 }
 
 fn answer_again(answer: &Answer) -> Answer {
@@ -49,7 +51,10 @@ async fn every_refusal_of_eks_has_its_class_and_code() {
         (400, "ResourceLimitExceededException", Class::Refused, "QuotaExceeded"),
         (403, "AccessDeniedException", Class::Refused, "Unauthorized"),
         (403, "UnrecognizedClientException", Class::Refused, "Unauthorized"),
-        (403, "ExpiredTokenException", Class::Refused, "Unauthorized"),
+        (403, "ExpiredTokenException", Class::Refused, "Expired"),
+        (400, "ExpiredToken", Class::Refused, "Expired"),
+        (400, "UnsupportedAvailabilityZoneException", Class::Refused, "CapacityUnavailable"),
+        (428, "ResourcePropagationDelayException", Class::Transient, "NotYetKnown"),
         (403, "", Class::Refused, "Unauthorized"),
         (400, "ThrottlingException", Class::Transient, "Throttled"),
         (429, "", Class::Transient, "Throttled"),
@@ -104,7 +109,7 @@ async fn a_delete_of_what_is_used_is_not_a_conflict_to_be_retried_at_once() {
         }
         _ => ok(&described_cluster()),
     });
-    let error = provider.act(&step(CloudAction::Delete)).await.expect_err("in use");
+    let error = provider.act(&access(), &step(CloudAction::Delete)).await.expect_err("in use");
     assert_eq!((error.class, error.code), (Class::Transient, "InUse"));
 }
 
@@ -126,14 +131,19 @@ async fn without_credentials_nothing_is_sent_and_the_user_is_told() {
         Err(HttpOutError::Forbidden("nothing may be sent".into()))
     }));
     let provider = EksProvider::new(settings(http, SharedCredentialsProvider::new(NoCredentials)));
-    let error = provider.act(&create()).await.expect_err("no credentials");
+    let error = provider.act(&access(), &create()).await.expect_err("no credentials");
     assert_eq!((error.class, error.code), (Class::Refused, "CredentialsMissing"), "{error}");
-    let error = provider.token(&desired().address).await.expect_err("no credentials");
+    let error = provider.token(&access(), &desired().address).await.expect_err("no credentials");
     assert_eq!((error.class, error.code), (Class::Refused, "CredentialsMissing"), "{error}");
-    let Seen::Unknown { why, .. } = provider.observe(&desired().address).await.cluster else {
+    let snapshot = provider.observe(&access(), &desired().address, Some(&desired())).await;
+    let Seen::Unknown { why, .. } = snapshot.cluster else {
         unreachable!("a look without credentials sees nothing")
     };
     assert!(why.contains("none in the chain"), "{why}");
+    let Credentials::Failed { code, .. } = snapshot.credentials else {
+        unreachable!("no credentials")
+    };
+    assert_eq!(code, "CredentialsMissing");
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,7 +151,7 @@ async fn an_eks_that_never_answers_is_given_up_after_20_seconds() {
     let http = BoxCloneSyncService::new(tower::service_fn(|_| std::future::pending()));
     let provider = EksProvider::new(settings(http, crate::support::credentials()));
     let before = tokio::time::Instant::now();
-    let error = provider.act(&create()).await.expect_err("no answer");
+    let error = provider.act(&access(), &create()).await.expect_err("no answer");
     assert_eq!((error.class, error.code), (Class::Unknown, "Timeout"), "{error}");
     assert_eq!(before.elapsed().as_secs(), 20);
 }
@@ -152,7 +162,7 @@ async fn half_a_look_is_no_look() {
         "GET /clusters/payments-eu-01" => ok(&described_cluster()),
         _ => refusal(429, "ThrottlingException", "slow down"),
     });
-    let snapshot = provider.observe(&desired().address).await;
+    let snapshot = provider.observe(&access(), &desired().address, Some(&desired())).await;
     assert!(matches!(snapshot.cluster, Seen::Unknown { .. }), "{snapshot:?}");
 
     let (provider, _) = answering(|line| match line {
@@ -160,7 +170,7 @@ async fn half_a_look_is_no_look() {
         "GET /clusters/payments-eu-01/node-groups" => ok(&json!({"nodegroups": ["general"]})),
         _ => refusal(500, "ServerException", "oops"),
     });
-    let snapshot = provider.observe(&desired().address).await;
+    let snapshot = provider.observe(&access(), &desired().address, Some(&desired())).await;
     let pools: Vec<_> = snapshot.pools.values().collect();
     assert!(matches!(pools[..], [Seen::Unknown { .. }]), "{snapshot:?}");
 }
@@ -172,7 +182,9 @@ async fn a_status_word_that_we_do_not_know_is_not_guessed() {
         cluster["cluster"]["status"] = json!("HIBERNATING");
         ok(&cluster)
     });
-    let Seen::Unknown { why, .. } = provider.observe(&desired().address).await.cluster else {
+    let Seen::Unknown { why, .. } =
+        provider.observe(&access(), &desired().address, Some(&desired())).await.cluster
+    else {
         unreachable!("an unknown status must be Unknown")
     };
     assert!(why.contains("HIBERNATING"), "{why}");

@@ -10,8 +10,8 @@ use fleetwright_api_types::{ManagedCluster, ProviderConfig};
 use fleetwright_clock::Clock;
 use fleetwright_names::{HubId, ObjectKey, Owner, Uid};
 use fleetwright_plan::{DesiredCluster, Problem};
-use fleetwright_provider::{Asked, HttpOut, HttpOutError, Provider as _};
-use fleetwright_provider_eks::{DEFAULT_LIMITS, EksProvider, EksSettings};
+use fleetwright_provider::{Access, Asked, HttpOut, HttpOutError, Provider as _, conformance};
+use fleetwright_provider_eks::{DEFAULT_LIMITS, EksProvider, EksSettings, Source};
 use http::{Request, Response};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(crate) fn credentials() -> SharedCredentialsProvider {
 pub(crate) fn settings(http: HttpOut, credentials: SharedCredentialsProvider) -> EksSettings {
     EksSettings {
         http,
-        credentials,
+        credentials: Source::Fixed(credentials),
         clock: Arc::new(Fixed),
         endpoint: None,
         limits: DEFAULT_LIMITS,
@@ -55,12 +55,35 @@ pub(crate) fn answering(
     let http = BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
         let line = format!("{} {}", request.method(), request.uri());
         let line = line.replace("https://eks.eu-west-1.amazonaws.com", "");
+        if line.contains("//sts.") {
+            return std::future::ready(identity(&answer(&line)));
+        }
         let body = serde_json::from_slice(request.body()).unwrap_or(Value::Null);
         log.lock().expect("the log").push((line.clone(), body));
-        let answer = answer(&line);
-        async move { answer }
+        std::future::ready(answer(&line))
     }));
     (EksProvider::new(settings(http, credentials())), sent)
+}
+
+/// Who the test is to STS; a way that is down is down for STS too.
+fn identity(answer: &Answer) -> Answer {
+    if let Err(error) = answer {
+        return Err(error.clone());
+    }
+    let body = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+        <Arn>arn:aws:iam::111122223333:user/test</Arn><UserId>AIDA</UserId><Account>111122223333</Account>\
+        </GetCallerIdentityResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>";
+    Ok(Response::new(Bytes::from_static(body.as_bytes())))
+}
+
+/// The example's account, as the example's namespace uses it.
+pub(crate) fn access() -> Access {
+    access_to(account())
+}
+
+pub(crate) fn access_to(account: Value) -> Access {
+    let account = serde_json::from_value(account).expect("a ProviderConfig");
+    conformance::access(account, &owner().hub, "payments")
 }
 
 /// A provider that must not call anybody.
@@ -159,11 +182,29 @@ pub(crate) fn described_cluster() -> Value {
         "status": "ACTIVE",
         "endpoint": "https://ABC.gr7.eu-west-1.eks.amazonaws.com",
         "roleArn": "arn:aws:iam::111122223333:role/eks-control-plane",
-        "resourcesVpcConfig": {"subnetIds": ["subnet-0a", "subnet-0b"]},
+        "resourcesVpcConfig": {
+            "subnetIds": ["subnet-0a", "subnet-0b"],
+            "securityGroupIds": [],
+            "clusterSecurityGroupId": "sg-made-by-eks",
+            "endpointPublicAccess": true,
+            "endpointPrivateAccess": false,
+            "publicAccessCidrs": ["0.0.0.0/0"]
+        },
+        "accessConfig": {"authenticationMode": "API"},
+        "upgradePolicy": {"supportType": "EXTENDED"},
+        "logging": {"clusterLogging": [{"enabled": false, "types": ["api", "audit", "authenticator", "controllerManager", "scheduler"]}]},
+        "kubernetesNetworkConfig": {"serviceIpv4Cidr": "172.20.0.0/16", "ipFamily": "ipv4", "elasticLoadBalancing": {"enabled": false}},
         "certificateAuthority": {"data": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="},
         "identity": {"oidc": {"issuer": "https://oidc.eks.eu-west-1.amazonaws.com/id/ABC"}},
         "tags": tags()
     }})
+}
+
+/// The tags of the example's pool.
+pub(crate) fn pool_tags() -> BTreeMap<String, String> {
+    let mut tags = tags();
+    tags.insert("fleetwright.dev/pool".into(), "general".into());
+    tags
 }
 
 /// The example's pool as `DescribeNodegroup` tells it.
@@ -172,12 +213,15 @@ pub(crate) fn described_pool() -> Value {
         "nodegroupName": "general",
         "nodegroupArn": "arn:aws:eks:eu-west-1:111122223333:nodegroup/payments-eu-01/general/1",
         "status": "ACTIVE",
+        "version": "1.34",
+        "releaseVersion": "1.34.1-20261101",
+        "capacityType": "ON_DEMAND",
         "scalingConfig": {"minSize": 3, "maxSize": 12, "desiredSize": 7},
         "subnets": ["subnet-0a", "subnet-0b"],
         "instanceTypes": ["m7g.xlarge", "m6g.xlarge"],
         "amiType": "AL2023_ARM_64_STANDARD",
         "nodeRole": "arn:aws:iam::111122223333:role/nodes",
         "labels": {"workload": "general", "added": "by-hand"},
-        "tags": tags()
+        "tags": pool_tags()
     }})
 }

@@ -11,7 +11,8 @@ use crate::world::{FINALIZER, Script, World, failure, object, rejected};
 #[track_caller]
 fn check(script: Script, log: &[impl AsRef<str>], class: Class) {
     let world = World::with(object(&[], false));
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
     let verdict = runtime.block_on(world.reconcile(&script, None));
     let log: Vec<&str> = log.iter().map(AsRef::as_ref).collect();
     assert_eq!(world.take_log(), log, "of {script:?}");

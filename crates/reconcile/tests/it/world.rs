@@ -4,6 +4,7 @@
 //! preconditions, finalizers that hold a deleted object back, and no new version where nothing changed.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use fleetwright_api_types::{ConditionStatus, ConditionType, ManagedCluster};
 use fleetwright_clock::{Clock, RandomIds};
 use fleetwright_errclass::Class;
 use fleetwright_plan::{HubStep, LintError, Plan, Problem, Resource, Step, Waiting};
-use fleetwright_reconcile::{Conditions, Context, Controller, Failure, Progress, Verdict, once};
+use fleetwright_reconcile::{
+    Conditions, Context, Controller, Failure, Gate, Metrics, Progress, Verdict, once,
+};
+use fleetwright_telemetry::Registry;
 use http::{Method, Request, Response};
 use jiff::Timestamp;
 use kube::client::Body;
@@ -37,6 +41,25 @@ pub(crate) struct Script {
     /// The step that fails, and how.
     pub(crate) act: Option<(&'static str, Failure)>,
     pub(crate) no_finalizer: bool,
+    /// What never ends: `read`, `observe`, or a step.
+    pub(crate) hangs: Option<&'static str>,
+    /// The gate closes after so many looks at it.
+    pub(crate) gate_closes_after: Option<usize>,
+}
+
+/// A gate that somebody closes at the worst moment.
+#[derive(Debug)]
+struct ScriptedGate {
+    open_looks: Option<AtomicUsize>,
+}
+
+impl Gate for ScriptedGate {
+    fn writes(&self) -> Result<(), Waiting> {
+        let Some(left) = &self.open_looks else { return Ok(()) };
+        let looked =
+            left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        looked.map(drop).map_err(|_closed| Waiting::new("the end of a freeze", "a person"))
+    }
 }
 
 /// When to fall silent for ever: at the n-th touch of the world, before or after its effect.
@@ -51,6 +74,7 @@ pub(crate) struct Crash {
 pub(crate) struct World {
     inner: Mutex<Inner>,
     crashed: Notify,
+    pub(crate) registry: Registry,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -162,11 +186,11 @@ impl World {
         let object: ManagedCluster = serde_json::from_value(seen).expect("a cluster");
         let world = Arc::clone(self);
         let service = tower::service_fn(move |request| Arc::clone(&world).answer(request));
-        let context = Context {
-            client: Client::new(service, "default"),
-            clock: Arc::new(Noon),
-            ids: Arc::new(RandomIds::seeded(1)),
-        };
+        let client = Client::new(service, "default");
+        let mut context = Context::new(client, Arc::new(Noon), Arc::new(RandomIds::seeded(1)));
+        let open_looks = script.gate_closes_after.map(AtomicUsize::new);
+        context.gate = Arc::new(ScriptedGate { open_looks });
+        context.metrics = Some(Metrics::new(&self.registry).expect("names of metrics"));
         let controller = Scripted { world: Arc::clone(self), script: script.clone() };
         tokio::select! {
             biased;
@@ -293,6 +317,14 @@ fn fails(failure: Option<&Failure>) -> Result<(), Failure> {
     failure.map_or(Ok(()), |failure| Err(failure.clone()))
 }
 
+impl Scripted {
+    async fn hang_at(&self, place: &str) {
+        if self.script.hangs == Some(place) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 #[async_trait]
 impl Controller for Scripted {
     type Object = ManagedCluster;
@@ -314,6 +346,7 @@ impl Controller for Scripted {
     }
 
     async fn read(&self, object: Arc<ManagedCluster>) -> Result<Self::Declared, Failure> {
+        self.hang_at("read").await;
         fails(self.script.read.as_ref()).map(|()| object)
     }
 
@@ -322,6 +355,7 @@ impl Controller for Scripted {
     }
 
     async fn observe(&self, (): &()) -> Result<Vec<String>, Failure> {
+        self.hang_at("observe").await;
         fails(self.script.observe.as_ref()).map(|()| self.world.made())
     }
 
@@ -349,6 +383,7 @@ impl Controller for Scripted {
         let Step::Hub(HubStep::DeleteConnection { name, .. }) = step else {
             panic!("{step} is not in the script");
         };
+        self.hang_at(name).await;
         self.world
             .touch(|inner| {
                 inner.log.push(format!("act {name}"));
@@ -371,6 +406,8 @@ impl Controller for Scripted {
     ) -> Value {
         let (is, reason) = match (&progress.failure, &progress.plan) {
             _ if !progress.problems.is_empty() => (ConditionStatus::False, "InvalidConfiguration"),
+            _ if progress.paused => (ConditionStatus::False, "Paused"),
+            _ if progress.held.is_some() => (ConditionStatus::False, "Frozen"),
             (Some(failure), _) => (ConditionStatus::False, failure.code.as_str()),
             (None, Some(plan)) if !plan.waiting.is_empty() => (ConditionStatus::False, "Applying"),
             (None, _) => (ConditionStatus::True, "Applied"),

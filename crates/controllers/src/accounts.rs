@@ -1,0 +1,86 @@
+//! Accounts: a ProviderConfig and the Secret that it names, as the providers want them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fleetwright_api_types::{ProviderConfig, SYSTEM_NAMESPACE};
+use fleetwright_names::{HubId, ObjectKey};
+use fleetwright_provider::{Access, Secret as SecretText};
+use fleetwright_reconcile::{Cache, Failure};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+
+/// Where accounts are found.
+#[derive(Clone)]
+pub struct Accounts {
+    client: Client,
+    hub: HubId,
+    cache: Arc<Cache<ProviderConfig>>,
+}
+
+impl std::fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accounts").field("hub", &self.hub).finish_non_exhaustive()
+    }
+}
+
+impl Accounts {
+    /// The accounts of `cache`, spoken to as `hub`.
+    #[must_use]
+    pub const fn new(client: Client, hub: HubId, cache: Arc<Cache<ProviderConfig>>) -> Self {
+        Self { client, hub, cache }
+    }
+
+    /// Who this hub is.
+    #[must_use]
+    pub const fn hub(&self) -> &HubId {
+        &self.hub
+    }
+
+    /// The way to an account for the objects of `namespace`; `None` when there is no such ProviderConfig. Its Secret is
+    /// read anew each time, so a rotated key is used at once; a Secret that is not there is the provider's to tell.
+    ///
+    /// # Errors
+    /// When the hub's API does not give the Secret.
+    pub async fn access(&self, name: &str, namespace: &str) -> Result<Option<Access>, Failure> {
+        let Some(account) = self.cache.get(&ObjectKey::cluster_scoped(name)) else {
+            return Ok(None);
+        };
+        let aws = account.spec.aws.as_ref();
+        let secret = match aws.and_then(|aws| aws.identity.secret_ref.as_ref()) {
+            Some(named) => self.secret(&named.name).await?,
+            None => None,
+        };
+        let (hub, namespace) = (self.hub.clone(), namespace.to_owned());
+        Ok(Some(Access { account, hub, namespace, secret }))
+    }
+
+    async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, SecretText>>, Failure> {
+        let api = Api::<Secret>::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
+        let deed = || format!("get secret {SYSTEM_NAMESPACE}/{name}");
+        let found = api.get_opt(name).await.map_err(|error| Failure::kube(&deed(), &error))?;
+        Ok(found.map(|secret| {
+            let data = secret.data.unwrap_or_default().into_iter();
+            // Credentials are text; what is not is as good as missing.
+            data.filter_map(|(key, value)| {
+                Some((key, SecretText::new(String::from_utf8(value.0).ok()?)))
+            })
+            .collect()
+        }))
+    }
+}
+
+/// Whether the objects of `namespace` may use the account. Absent or empty means nobody.
+pub(crate) fn allows(account: &ProviderConfig, namespace: &str) -> bool {
+    let allowed = account.spec.allowed_namespaces.as_ref();
+    allowed.is_some_and(|allowed| allowed.names.iter().any(|name| name == namespace))
+}
+
+/// Whether two ways to an account are the same, so that a token made through one is as good as through the other.
+pub(crate) fn same(one: &Access, other: &Access) -> bool {
+    let key = |access: &Access| {
+        let meta = &access.account.metadata;
+        (meta.name.clone(), meta.uid.clone(), access.account.spec.aws.clone())
+    };
+    key(one) == key(other) && one.secret == other.secret && one.namespace == other.namespace
+}

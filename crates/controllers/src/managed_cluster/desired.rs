@@ -1,0 +1,136 @@
+//! From what is declared to what is asked of the cloud: pure, and all problems at once.
+
+use std::sync::Arc;
+
+use fleetwright_api_types::{CONFIRM_DELETE, DeletionPolicy, ManagedCluster, ManagementMode};
+use fleetwright_names::{Owner, Uid};
+use fleetwright_plan::{Address, Goal, Problem, Waiting};
+use fleetwright_provider::{Access, Asked, Provider};
+use kube::ResourceExt;
+
+use super::{
+    Declared, Desired, ManagedClusterController, Notes, account_name, asked, is_leaving, key_of,
+    mode, provider_key, proxy_url,
+};
+use crate::accounts::allows;
+
+impl ManagedClusterController {
+    fn owner(&self, cluster: &ManagedCluster) -> Result<Owner, Problem> {
+        let uid = Uid::new(cluster.uid().unwrap_or_default())
+            .map_err(|error| Problem::new("metadata.uid", error.to_string()))?;
+        Ok(Owner { hub: self.accounts.hub().clone(), object: key_of(cluster), uid })
+    }
+
+    fn cloud_of(&self, cluster: &ManagedCluster) -> Result<Arc<dyn Provider>, Problem> {
+        let key = provider_key(cluster)
+            .ok_or_else(|| Problem::new("spec", "exactly one provider block is needed"))?;
+        self.clouds.get(key).cloned().ok_or_else(|| {
+            Problem::new("status.provider", format!("this program has no provider {key:?}"))
+        })
+    }
+
+    pub(super) fn staying(&self, declared: &Declared) -> Result<Desired, Vec<Problem>> {
+        let cluster = declared.cluster.as_ref();
+        let cloud = self.cloud_of(cluster).map_err(|problem| vec![problem])?;
+        let owner = self.owner(cluster).map_err(|problem| vec![problem])?;
+        let access = usable(declared).map_err(|problem| vec![problem])?;
+        let rules = asked::rules(cluster, access, &declared.safety);
+        let asked = Asked { cluster, account: &access.account, owner: &owner };
+        let (rules, desired) = match (rules, cloud.desire(asked)) {
+            (Ok(rules), Ok(desired)) => (rules, desired),
+            (rules, desired) => {
+                let wrong = [rules.err(), desired.err()];
+                return Err(wrong.into_iter().flatten().flatten().collect());
+            }
+        };
+        Ok(Desired {
+            goal: Goal::Present,
+            hold: None,
+            owner,
+            generation: desired.generation,
+            place: Some((desired.address.clone(), access.clone())),
+            cluster: Some(desired),
+            cloud,
+            rules,
+            proxy_url: proxy_url(cluster),
+            notes: Notes::default(),
+        })
+    }
+
+    pub(super) fn leaving(&self, declared: &Declared) -> Result<Desired, Vec<Problem>> {
+        let cluster = declared.cluster.as_ref();
+        let cloud = self.cloud_of(cluster).map_err(|problem| vec![problem])?;
+        let goal = match cluster.spec.deletion_policy.unwrap_or(DeletionPolicy::Retain) {
+            DeletionPolicy::Retain => Goal::Released,
+            DeletionPolicy::Delete => Goal::Absent,
+        };
+        let address = cloud.address(cluster).filter(|_| may_have_made(declared));
+        let place = match (address, &declared.access) {
+            (Some(address), Some(access)) => Some((address, access.clone())),
+            // Nothing of it is ours, so nobody need be asked.
+            (Some(_), None) if mode(cluster) == ManagementMode::Observe => None,
+            (Some(address), None) => return Err(vec![no_way_out(cluster, &address)]),
+            (None, _) => None,
+        };
+        let owner = self.owner(cluster).map_err(|problem| vec![problem])?;
+        let rules = asked::rules_on_the_way_out(declared, goal);
+        Ok(Desired {
+            goal,
+            hold: (!is_leaving(cluster)).then(|| confirmation(cluster)),
+            owner,
+            generation: cluster.metadata.generation.unwrap_or_default(),
+            place,
+            cluster: None,
+            cloud,
+            rules,
+            proxy_url: proxy_url(cluster),
+            notes: Notes::default(),
+        })
+    }
+}
+
+/// The account, if the object may use it.
+fn usable(declared: &Declared) -> Result<&Access, Problem> {
+    let name = account_name(&declared.cluster);
+    let field = "spec.providerConfigRef.name";
+    let access = declared.access.as_ref().ok_or_else(|| {
+        Problem::new(field, format!("there is no providerconfigs.fleetwright.dev {name:?}"))
+    })?;
+    let namespace = declared.cluster.namespace().unwrap_or_default();
+    if allows(&access.account, &namespace) {
+        return Ok(access);
+    }
+    let message = format!(
+        "{name:?} does not allow namespace {namespace:?}; its owner can add it to spec.allowedNamespaces.names"
+    );
+    Err(Problem::new(field, message))
+}
+
+/// Whether anything can have been made for the object: not if its account never served its namespace.
+fn may_have_made(declared: &Declared) -> bool {
+    let observed = declared.cluster.status.as_ref().and_then(|status| status.observed.as_ref());
+    observed.is_some() || declared.access.is_none() || usable(declared).is_ok()
+}
+
+fn no_way_out(cluster: &ManagedCluster, address: &Address) -> Problem {
+    let name = account_name(cluster);
+    let key = key_of(cluster);
+    Problem::new(
+        "spec.providerConfigRef.name",
+        format!(
+            "there is no providerconfigs.fleetwright.dev {name:?} any more, and without it {address} can be neither deleted nor released; \
+             apply it again, or give the cluster up with `fleetwright forget {key} --reason TEXT`"
+        ),
+    )
+}
+
+fn confirmation(cluster: &ManagedCluster) -> Waiting {
+    let uid = cluster.uid().unwrap_or_default();
+    let (namespace, name) = (cluster.namespace().unwrap_or_default(), cluster.name_any());
+    Waiting::new(
+        "the deletion to be confirmed",
+        format!(
+            "a person: kubectl annotate managedclusters.fleetwright.dev -n {namespace} {name} {CONFIRM_DELETE}={uid}"
+        ),
+    )
+}

@@ -1,0 +1,204 @@
+//! Doing what the script says.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use fleetwright_api_types::{ANNOTATION_TAKE_OVER, CONFIRM_DELETE, ClusterPolicy, ManagedCluster};
+use fleetwright_apiserver::{LogicalCluster, ResourceRef};
+use fleetwright_cloudsim::{Fault, SimCluster};
+use fleetwright_controllers::safety;
+use fleetwright_names::{TAG_OBJECT, TAG_UID};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::script::{Action, Expected, NAMESPACE, REGION, create, prepare};
+use crate::world::World;
+
+const NAMESPACES: ResourceRef = ResourceRef::new("", "v1", "namespaces");
+const NETWORK_POLICIES: ResourceRef =
+    ResourceRef::new("networking.k8s.io", "v1", "networkpolicies");
+
+/// Does one deed. May be called again after a crash half way: every deed is idempotent.
+///
+/// # Errors
+/// When the hub did not take it; the caller tries again.
+pub async fn play(
+    world: &World,
+    user: &Client,
+    action: &Action,
+    expected: &mut Expected,
+) -> anyhow::Result<()> {
+    let clusters: Api<ManagedCluster> = Api::namespaced(user.clone(), NAMESPACE);
+    match action {
+        Action::Create(name, declared) => {
+            let object: ManagedCluster = serde_json::from_value(declared.manifest(name))?;
+            create(clusters, &object).await?;
+            expected.live.insert(name.clone(), declared.clone());
+        }
+        Action::Edit(name, declared) => {
+            // The intent holds from the first try on: the server may have taken it though we saw an error.
+            let old = expected.live.insert(name.clone(), declared.clone());
+            let pools = old.map(|old| old.pools).unwrap_or_default();
+            for gone in pools.keys().filter(|pool| !declared.pools.contains_key(*pool)) {
+                expected.removable_pools.insert(format!("{name}/{gone}"));
+            }
+            let patch = json!({"spec": declared.spec()});
+            clusters.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        }
+        Action::Delete(name) | Action::Release(name)
+            if !took_over(world, &clusters, name).await? =>
+        {
+            anyhow::bail!("what an earlier object made is not taken over yet");
+        }
+        Action::Delete(name) => {
+            expected.deleted.insert(name.clone());
+            expected.live.remove(name);
+            if let Some(found) = clusters.get_opt(name).await? {
+                let confirm = json!({
+                    "metadata": {"annotations": {CONFIRM_DELETE: found.uid()}},
+                    "spec": {"deletionPolicy": "Delete"},
+                });
+                clusters.patch(name, &PatchParams::default(), &Patch::Merge(&confirm)).await?;
+                clusters.delete(name, &DeleteParams::default()).await?;
+            }
+        }
+        Action::Release(name) => {
+            expected.released.insert(name.clone());
+            expected.live.remove(name);
+            if clusters.get_opt(name).await?.is_some() {
+                clusters.delete(name, &DeleteParams::default()).await?;
+            }
+        }
+        Action::SetLevel(level) => {
+            let policies: Api<ClusterPolicy> = Api::all(user.clone());
+            let patch = json!({"spec": {"podSecurity": {"level": level}}});
+            policies.patch("baseline", &PatchParams::default(), &Patch::Merge(&patch)).await?;
+            expected.level = level;
+        }
+        Action::Drift(name, path, value) => {
+            if let Some(found) = cloud_cluster(world, name).await {
+                // A cluster in the making refuses, as EKS would; then there was no drift.
+                drop(world.cloud.drift(REGION, &found.name, path, value.clone()).await);
+            }
+        }
+        Action::Misbehave(kind) => {
+            let fault =
+                Fault { kind: *kind, cluster: None, pool: None, operation: None, times: Some(1) };
+            world.cloud.add_fault(fault).await?;
+        }
+        // `run.rs` does these: they are about the hub itself.
+        Action::SecondLeader | Action::OneLeader | Action::LoseTheHub => {}
+        Action::Vandalize(name) => vandalize(world, name).await?,
+        Action::AddNamespace(name, namespace) => {
+            if let Some(member) = member(world, name).await {
+                let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+                member.put(&NAMESPACES, object).await.map_err(|e| anyhow::anyhow!("{e:?}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The cloud cluster that bears the name of an object.
+async fn cloud_cluster(world: &World, name: &str) -> Option<SimCluster> {
+    let object = format!("{NAMESPACE}/{name}");
+    let inventory = world.cloud.inventory().await;
+    inventory.into_iter().find(|cluster| cluster.tags.get(TAG_OBJECT) == Some(&object))
+}
+
+/// The member of a cluster object, once it has one.
+pub async fn member(world: &World, name: &str) -> Option<LogicalCluster> {
+    world.cloud.member(REGION, &cloud_cluster(world, name).await?.name)
+}
+
+/// Whether the cloud cluster of an object, if there is one, is this very object's. A person who restored a hub deletes
+/// nothing before; an object without any claim could not know what it leaves behind.
+async fn took_over(
+    world: &World,
+    clusters: &Api<ManagedCluster>,
+    name: &str,
+) -> anyhow::Result<bool> {
+    let Some(found) = cloud_cluster(world, name).await else { return Ok(true) };
+    let Some(object) = clusters.get_opt(name).await? else { return Ok(true) };
+    let ours = |tags: &BTreeMap<String, String>| tags.get(TAG_UID) == object.uid().as_ref();
+    let pools = found.nodegroups.iter().map(|pool| &pool.tags);
+    Ok(std::iter::once(&found.tags).chain(pools).all(ours))
+}
+
+/// What a person does when a message asks for it: after a hub was lost, say that the new objects take over what the old
+/// ones made; after too many deletes, let them go on.
+///
+/// # Errors
+/// When the hub did not take it; the caller tries again.
+pub async fn answer_requests(
+    world: &World,
+    user: &Client,
+    expected: &Expected,
+) -> anyhow::Result<()> {
+    let safety = safety::state(user).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    if safety.tripped.is_some() {
+        safety::thaw(user).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    }
+    let clusters: Api<ManagedCluster> = Api::namespaced(user.clone(), NAMESPACE);
+    for name in expected.live.keys() {
+        let Some(found) = cloud_cluster(world, name).await else { continue };
+        let Some(object) = clusters.get_opt(name).await? else { continue };
+        let old = found.tags.get(TAG_UID).cloned().unwrap_or_default();
+        let named = object.annotations().get(ANNOTATION_TAKE_OVER);
+        if object.uid().as_ref() != Some(&old) && named != Some(&old) {
+            let patch = json!({"metadata": {"annotations": {ANNOTATION_TAKE_OVER: old}}});
+            clusters.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether any object is on its way out: then Git and hub do not agree, and a lost hub would leave what nobody can know of.
+pub async fn is_leaving(user: &Client) -> bool {
+    let clusters: Api<ManagedCluster> = Api::namespaced(user.clone(), NAMESPACE);
+    match clusters.list(&ListParams::default()).await {
+        Ok(list) => list.iter().any(|object| object.metadata.deletion_timestamp.is_some()),
+        Err(_unreadable) => true,
+    }
+}
+
+/// Applies all that Git holds to a new hub.
+///
+/// # Errors
+/// When the hub refuses it.
+pub async fn from_git(user: &Client, expected: &Expected) -> anyhow::Result<()> {
+    let mut fresh = Expected::default();
+    prepare(user, &mut fresh).await?;
+    let policies: Api<ClusterPolicy> = Api::all(user.clone());
+    let patch = json!({"spec": {"podSecurity": {"level": expected.level}}});
+    policies.patch("baseline", &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    for (name, declared) in &expected.live {
+        let object: ManagedCluster = serde_json::from_value(declared.manifest(name))?;
+        create(Api::namespaced(user.clone(), NAMESPACE), &object).await?;
+    }
+    Ok(())
+}
+
+async fn vandalize(world: &World, name: &str) -> anyhow::Result<()> {
+    let Some(member) = member(world, name).await else {
+        return Ok(());
+    };
+    for policy in member.list(&NETWORK_POLICIES, None).await {
+        let text = |path: &str| {
+            policy.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+        member
+            .delete(&NETWORK_POLICIES, Some(&namespace), &name)
+            .await
+            .map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    }
+    let default = member.get(&NAMESPACES, None, "default").await.context("namespace default")?;
+    let mut default = Value::clone(&default);
+    if let Some(labels) = default.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.retain(|key, _| !key.starts_with("pod-security"));
+    }
+    member.put(&NAMESPACES, default).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! `fleetwright forget`: lets an object go whose deletion cannot end, and writes down what stays behind.
+
+use fleetwright_api_types::ManagedCluster;
+use fleetwright_controllers::history::{Line, append};
+use fleetwright_names::ObjectKey;
+use fleetwright_reconcile::Failure;
+use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde::Serialize;
+use serde_json::json;
+
+/// Finalizers with this prefix are ours; those of others stay.
+const OURS: &str = "fleetwright.dev/";
+
+/// What was let go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forgotten {
+    /// `namespace/name`.
+    pub cluster: String,
+    /// What may stay behind in the cloud, as far as the object knew.
+    pub stays_behind: Vec<String>,
+    /// Our finalizers that were taken away.
+    pub finalizers: Vec<String>,
+    /// Those of others, which still hold the object.
+    pub held_by_others: Vec<String>,
+}
+
+/// Why nothing was forgotten.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgetError {
+    /// There is no such object.
+    #[error("there is no managedclusters.fleetwright.dev {0}")]
+    NotFound(ObjectKey),
+    /// It is not being deleted, so it is not stuck either.
+    #[error(
+        "{0} is not being deleted, so there is nothing to let go: kubectl delete managedclusters.fleetwright.dev -n {ns} {name} --wait=false, and forget it only if that never ends",
+        ns = .0.namespace, name = .0.name
+    )]
+    NotLeaving(ObjectKey),
+    /// None of our finalizers holds it.
+    #[error("no finalizer of ours holds {key}; what does: {others}")]
+    NotHeld {
+        /// The object.
+        key: ObjectKey,
+        /// The finalizers of others.
+        others: String,
+    },
+    /// The history could not be written, so the finalizers stay.
+    #[error("{0}; nothing was let go")]
+    History(Failure),
+    /// The hub refused.
+    #[error("cannot {deed} managedclusters.fleetwright.dev {key}")]
+    Hub {
+        /// What was tried.
+        deed: &'static str,
+        /// On which object.
+        key: ObjectKey,
+        /// Why not.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// Writes down what stays behind, then takes our finalizers away. `by` is who asks, `reason` why.
+///
+/// # Errors
+/// When the object is not on its way out, or the hub refuses; then our finalizers are still there.
+pub async fn forget(
+    client: &Client,
+    key: &ObjectKey,
+    (by, reason): (&str, &str),
+    now: Timestamp,
+) -> Result<Forgotten, ForgetError> {
+    let api: Api<ManagedCluster> = Api::namespaced(client.clone(), &key.namespace);
+    let hub = |deed| {
+        let key = key.clone();
+        move |error| ForgetError::Hub { deed, key, source: Box::new(error) }
+    };
+    let found = api.get_opt(&key.name).await.map_err(hub("read"))?;
+    let cluster = found.ok_or_else(|| ForgetError::NotFound(key.clone()))?;
+    if cluster.metadata.deletion_timestamp.is_none() {
+        return Err(ForgetError::NotLeaving(key.clone()));
+    }
+    let is_ours = |finalizer: &&String| finalizer.starts_with(OURS);
+    let (ours, others): (Vec<&String>, Vec<&String>) =
+        cluster.finalizers().iter().partition(is_ours);
+    let owned = |names: &[&String]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    if ours.is_empty() {
+        let others = owned(&others).join(", ");
+        return Err(ForgetError::NotHeld { key: key.clone(), others });
+    }
+    let stays_behind = stays_behind(&cluster);
+    let line = Line {
+        at: now,
+        actor: by.to_owned(),
+        object: key.to_string(),
+        generation: cluster.metadata.generation.unwrap_or_default(),
+        operation: "forget".to_owned(),
+        resource: owned(&ours).join(", "),
+        plan: String::new(),
+        request_id: None,
+        result: format!("forgotten: {reason}; stays behind: {}", stays_behind.join(", ")),
+    };
+    let uid = cluster.uid().unwrap_or_default();
+    append(client, key, &uid, &[line]).await.map_err(ForgetError::History)?;
+    let patch = json!({"metadata": {
+        "finalizers": others,
+        // What somebody else changed meanwhile was not looked at.
+        "resourceVersion": cluster.resource_version(),
+    }});
+    let patched = api.patch(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+    patched.map_err(hub("take the finalizers off"))?;
+    Ok(Forgotten {
+        cluster: key.to_string(),
+        stays_behind,
+        finalizers: owned(&ours),
+        held_by_others: owned(&others),
+    })
+}
+
+/// What may be left in the cloud, as far as the object tells.
+fn stays_behind(cluster: &ManagedCluster) -> Vec<String> {
+    let status = cluster.status.clone().unwrap_or_default();
+    let observed = status.observed.unwrap_or_default();
+    let provider = status.provider.or_else(|| cluster.spec.provider().map(str::to_owned));
+    let named = observed.external_name.zip(observed.region);
+    let mut left = Vec::new();
+    match (named, observed.external_id) {
+        (Some((name, region)), id) => {
+            let id = id.map(|id| format!(" ({id})")).unwrap_or_default();
+            left.push(format!("{}:{region}/{name}{id}", provider.unwrap_or_default()));
+        }
+        (None, _) => left.push("nothing that the object knows of".to_owned()),
+    }
+    left.extend(
+        status.pools.iter().map(|pool| format!("pool {} ({} nodes)", pool.name, pool.size)),
+    );
+    left.extend(status.leftovers);
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_behind_is_told_from_the_status() {
+        let cluster = |status: serde_json::Value| -> ManagedCluster {
+            serde_json::from_value(json!({
+                "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
+                "metadata": {"name": "one", "namespace": "shop"},
+                "spec": {"version": "1.34", "providerConfigRef": {"name": "aws"}}, "status": status}))
+            .expect("a cluster")
+        };
+        let full = json!({"provider": "eks", "leftovers": ["LoadBalancer shop/web"],
+            "observed": {"externalId": "arn:x", "externalName": "shop-one", "region": "eu-west-1"},
+            "pools": [{"name": "general", "phase": "Active", "size": 3}]});
+        assert_eq!(
+            stays_behind(&cluster(full)),
+            ["eks:eu-west-1/shop-one (arn:x)", "pool general (3 nodes)", "LoadBalancer shop/web"]
+        );
+        assert_eq!(stays_behind(&cluster(json!({}))), ["nothing that the object knows of"]);
+    }
+}

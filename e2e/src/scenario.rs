@@ -1,0 +1,248 @@
+//! The scenario: apply, Ready, upgrade, drift, delete. Each step has a limit; a step that fails
+//! shows what `fleetwright why` says of the cluster and the end of the log.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use crate::target::{Hub, Target, Tools};
+use crate::wait::{self, Look};
+
+const NAMESPACE: &str = "fleetwright-e2e";
+const CLUSTER: &str = "walk";
+const KIND: &str = "managedclusters.fleetwright.dev";
+const REFERENCE: &str = "fleetwright-e2e/walk";
+const DECLARED_CIDR: &str = "203.0.113.0/24";
+/// For everything that the simulated cloud does in seconds.
+const STEP_LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs the whole scenario. `home` takes everything it writes; on a foreign API server it removes
+/// its own objects at the end and leaves the CRDs and the policy.
+///
+/// # Errors
+/// The first step that fails, by name, with what `why` and the log say.
+pub fn run(target: &Target, tools: &Tools, home: &Path) -> Result<()> {
+    let began = wait::now();
+    let said = |what: &str| println!("[{:5.1} s] {what}", began.elapsed().as_secs_f64());
+    said("start the control plane");
+    let mut hub = Hub::start(target, tools, home)?;
+    let protected = protect(&hub, tools)?;
+    type Step = fn(&Hub, bool) -> Result<()>;
+    let steps: [(&str, Step); 6] = [
+        ("apply a cluster, version 1.33", |hub, _| apply(hub)),
+        ("it becomes Ready", |hub, _| becomes_ready(hub, "1.33")),
+        ("upgrade to 1.34: control plane, then pool", |hub, _| upgrade(hub)),
+        ("drift is found and put back", |hub, _| drift(hub)),
+        ("delete: refused until confirmed", refused),
+        ("delete: confirmed, everything goes", |hub, _| delete(hub)),
+    ];
+    for (name, step) in steps {
+        said(name);
+        if let Err(error) = step(&hub, protected).and_then(|()| hub.running.check()) {
+            let why = hub.fleetwright("why", &[REFERENCE]);
+            let why = why.unwrap_or_else(|error| format!("(no answer: {error:#})"));
+            let log = hub.running.log_tail(20);
+            return Err(error.context(format!("step {name:?}\nwhy:\n{why}\nlog:\n{log}")));
+        }
+    }
+    said("clean up and stop");
+    hub.kubectl.run(&["delete", "providerconfigs.fleetwright.dev", "e2e"])?;
+    hub.kubectl.run(&["delete", "namespace", NAMESPACE, "--wait=false"])?;
+    hub.running.stop()?;
+    said("done");
+    Ok(())
+}
+
+/// Whether deletions are refused by the API server. One that knows no such policies (before
+/// 1.30) leaves it to the controller to hold them.
+fn protect(hub: &Hub, tools: &Tools) -> Result<bool> {
+    let resources = hub.kubectl.run(&["api-resources", "-o", "name"])?;
+    if !resources.contains("validatingadmissionpolicybindings.admissionregistration.k8s.io") {
+        println!("    no ValidatingAdmissionPolicies here: the controller holds deletions instead");
+        return Ok(false);
+    }
+    let policies = tools.api.join("policies");
+    let policies = policies.to_str().context("the path of api/policies is not UTF-8")?;
+    hub.kubectl.run(&["apply", "-f", policies])?;
+    Ok(true)
+}
+
+fn apply(hub: &Hub) -> Result<()> {
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": NAMESPACE}});
+    let account = json!({"apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig",
+        "metadata": {"name": "e2e"}, "spec": {
+            "allowedNamespaces": {"names": [NAMESPACE]},
+            "aws": {"identity": {"type": "Environment"}}}});
+    let cluster = json!({"apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
+        "metadata": {"name": CLUSTER, "namespace": NAMESPACE}, "spec": {
+            "deletionPolicy": "Delete",
+            "version": "1.33",
+            "providerConfigRef": {"name": "e2e"},
+            "eks": {
+                "region": "eu-west-1",
+                "roleArn": "arn:aws:iam::111122223333:role/eks-control-plane",
+                "network": {
+                    "subnetIds": ["subnet-0a", "subnet-0b"],
+                    "endpoint": {"access": "PublicAndPrivate", "publicCidrs": [DECLARED_CIDR]}}},
+            "nodePools": [{
+                "name": "general",
+                "size": {"min": 2, "max": 4},
+                "eks": {"roleArn": "arn:aws:iam::111122223333:role/nodes"}}]}});
+    for document in [namespace, account, cluster] {
+        hub.kubectl.apply(&document.to_string())?;
+    }
+    Ok(())
+}
+
+fn cluster(hub: &Hub) -> Result<Value> {
+    hub.kubectl.get(&[KIND, "-n", NAMESPACE, CLUSTER])
+}
+
+/// `True`, `False` or `Unknown`, and why.
+fn condition(cluster: &Value, name: &str) -> (String, String) {
+    let all = cluster["status"]["conditions"].as_array().into_iter().flatten();
+    let found = all.into_iter().find(|condition| condition["type"] == name);
+    let text = |key: &str| found.and_then(|c| c[key].as_str()).unwrap_or("absent").to_owned();
+    (text("status"), format!("{name}={} {}: {}", text("status"), text("reason"), text("message")))
+}
+
+/// Ready and in step with what was declared last, at this version everywhere.
+fn is_ready(cluster: &Value, version: &str) -> Look {
+    let generation = &cluster["metadata"]["generation"];
+    if cluster["status"]["observedGeneration"] != *generation {
+        return Look::Waiting(format!("generation {generation} is not seen yet"));
+    }
+    for name in ["Ready", "Synced"] {
+        let (status, told) = condition(cluster, name);
+        if status != "True" {
+            return Look::Waiting(told);
+        }
+    }
+    let minor = |value: &Value| {
+        let parts: Vec<&str> = value.as_str().unwrap_or("").split('.').take(2).collect();
+        parts.join(".")
+    };
+    let control_plane = minor(&cluster["status"]["observed"]["version"]);
+    let pools = cluster["status"]["pools"].as_array().into_iter().flatten();
+    let pools: Vec<String> = pools.map(|pool| minor(&pool["version"])).collect();
+    if control_plane != version || pools != [version] {
+        return Look::Waiting(format!("control plane {control_plane}, pools {pools:?}"));
+    }
+    Look::Done
+}
+
+fn becomes_ready(hub: &Hub, version: &str) -> Result<()> {
+    let what = format!("{REFERENCE} is Ready at {version}");
+    wait::until(&what, STEP_LIMIT, || Ok(is_ready(&cluster(hub)?, version)))
+}
+
+fn patch(hub: &Hub, change: &Value) -> Result<()> {
+    let change = change.to_string();
+    let args = ["patch", KIND, "-n", NAMESPACE, CLUSTER, "--type=merge", "-p", &change];
+    hub.kubectl.run(&args).map(drop)
+}
+
+fn upgrade(hub: &Hub) -> Result<()> {
+    patch(hub, &json!({"spec": {"version": "1.34"}}))?;
+    becomes_ready(hub, "1.34")
+}
+
+fn drift(hub: &Hub) -> Result<()> {
+    let change = "eks.network.endpoint.publicCidrs=0.0.0.0/0";
+    hub.fleetwright("sim", &["drift", REFERENCE, change])?;
+    // Otherwise the next look is minutes away.
+    let now = json!({"metadata": {"annotations": {"fleetwright.dev/reconcile-now": "e2e-drift"}}});
+    patch(hub, &now)?;
+    wait::until("an event tells of the drift and its repair", STEP_LIMIT, || {
+        let events = hub.kubectl.get(&["events", "-n", NAMESPACE])?;
+        let events = events["items"].as_array().into_iter().flatten();
+        let mut texts = events.filter_map(|event| event["message"].as_str());
+        let told = |text: &str| text.starts_with("DriftRepaired") && text.contains("publicCidrs");
+        Ok(match texts.any(told) {
+            true => Look::Done,
+            false => Look::Waiting(condition(&cluster(hub)?, "DriftFree").1),
+        })
+    })?;
+    wait::until("the drift is put back", STEP_LIMIT, || {
+        let cluster = cluster(hub)?;
+        let (status, told) = condition(&cluster, "DriftFree");
+        let repairs = cluster["status"]["drift"]["repairs"].as_array().map_or(0, Vec::len);
+        let done = status == "True" && repairs > 0;
+        Ok(if done { Look::Done } else { Look::Waiting(format!("{told}; {repairs} repairs")) })
+    })?;
+    becomes_ready(hub, "1.34")
+}
+
+fn uid(hub: &Hub) -> Result<String> {
+    let cluster = cluster(hub)?;
+    cluster["metadata"]["uid"].as_str().map(str::to_owned).context("the cluster has no uid")
+}
+
+fn refused(hub: &Hub, protected: bool) -> Result<()> {
+    let delete = ["delete", KIND, "-n", NAMESPACE, CLUSTER, "--wait=false"];
+    if protected {
+        // A policy takes some seconds to come into force on a real server; it was applied long ago.
+        let Err(refusal) = hub.kubectl.run(&delete) else {
+            bail!("the deletion was not refused, though nobody has confirmed it");
+        };
+        let refusal = format!("{refusal:#}");
+        let command = format!("fleetwright.dev/confirm-delete={}", uid(hub)?);
+        if !refusal.contains(&command) {
+            bail!("the refusal does not say how to confirm ({command}): {refusal}");
+        }
+        return Ok(());
+    }
+    hub.kubectl.run(&delete)?;
+    wait::until("the deletion waits for its confirmation", STEP_LIMIT, || {
+        let (_, told) = condition(&cluster(hub)?, "Synced");
+        let held = told.contains("AwaitingConfirmation");
+        Ok(if held { Look::Done } else { Look::Waiting(told) })
+    })
+}
+
+fn delete(hub: &Hub) -> Result<()> {
+    let uid = uid(hub)?;
+    patch(hub, &json!({"metadata": {"annotations": {"fleetwright.dev/confirm-delete": uid}}}))?;
+    hub.kubectl.run(&["delete", KIND, "-n", NAMESPACE, CLUSTER, "--wait=false"])?;
+    wait::until("the cluster object is gone", STEP_LIMIT, || {
+        let list = hub.kubectl.get(&[KIND, "-n", NAMESPACE])?;
+        let left = list["items"].as_array().and_then(|items| items.first());
+        Ok(match left {
+            None => Look::Done,
+            Some(cluster) => Look::Waiting(condition(cluster, "Ready").1),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walked(version: &str, pool: &str, synced: &str) -> Value {
+        json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 2,
+            "observed": {"version": version}, "pools": [{"version": pool}],
+            "conditions": [{"type": "Ready", "status": "True"},
+                {"type": "Synced", "status": synced, "reason": "Updating", "message": "…"}]}})
+    }
+
+    fn seen(cluster: &Value) -> String {
+        match is_ready(cluster, "1.34") {
+            Look::Done => "done".to_owned(),
+            Look::Waiting(seen) => seen,
+        }
+    }
+
+    #[test]
+    fn an_upgrade_is_done_when_the_pools_have_followed() {
+        assert_eq!(seen(&walked("1.34", "1.34.1", "True")), "done");
+        let behind = "control plane 1.34, pools [\"1.33\"]";
+        assert_eq!(seen(&walked("1.34", "1.33.5", "True")), behind);
+        assert_eq!(seen(&walked("1.34", "1.34.1", "False")), "Synced=False Updating: …");
+        let mut stale = walked("1.34", "1.34.1", "True");
+        stale["metadata"]["generation"] = json!(3);
+        assert_eq!(seen(&stale), "generation 3 is not seen yet");
+    }
+}
