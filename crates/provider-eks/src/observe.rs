@@ -72,7 +72,9 @@ pub(crate) async fn observe(look: Look<'_>, desired: Option<&DesiredCluster>) ->
         }),
         Credentials::NotAsked | Credentials::Valid { .. } => whole(look, desired).await,
     };
-    snapshot.credentials = credentials;
+    if snapshot.credentials == Credentials::NotAsked {
+        snapshot.credentials = credentials;
+    }
     snapshot
 }
 
@@ -80,7 +82,14 @@ async fn whole(look: Look<'_>, desired: Option<&DesiredCluster>) -> Snapshot {
     let cluster = match find_cluster(look.client(), look.address).await {
         Ok(Some(cluster)) => cluster,
         Ok(None) => return Snapshot::absent(),
-        Err(error) => return Snapshot::of(look.unknown(&error)),
+        Err(error) => {
+            let mut snapshot = Snapshot::of(look.unknown(&error));
+            // STS may have known us minutes ago; EKS knows better.
+            if error.code == "Expired" {
+                snapshot.credentials = look.session.lost(&error).await;
+            }
+            return snapshot;
+        }
     };
     let cluster = match seen_cluster(look.address, cluster) {
         Ok(cluster) => cluster,

@@ -97,6 +97,12 @@ impl Session {
         who
     }
 
+    /// The cloud does not take these credentials any more, whatever STS said before.
+    pub(crate) async fn lost(&self, error: &CloudError) -> Credentials {
+        *self.who.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.unknown(error).await
+    }
+
     async fn unknown(&self, error: &CloudError) -> Credentials {
         if error.class != Class::Refused {
             return Credentials::NotAsked;

@@ -113,6 +113,24 @@ async fn a_delete_of_what_is_used_is_not_a_conflict_to_be_retried_at_once() {
     assert_eq!((error.class, error.code), (Class::Transient, "InUse"));
 }
 
+/// STS knew us a moment ago, and that is kept for minutes; what EKS says now counts.
+#[tokio::test]
+async fn credentials_that_eks_calls_expired_are_told_at_once() {
+    let (provider, _) = answering(|line| {
+        if line.contains("sts.") {
+            ok(&json!({}))
+        } else {
+            refusal(403, "ExpiredTokenException", "expired")
+        }
+    });
+    let snapshot = provider.observe(&access(), &desired().address, Some(&desired())).await;
+    let Credentials::Failed { code, why } = snapshot.credentials else {
+        unreachable!("credentials that EKS refuses are not valid: {snapshot:?}")
+    };
+    assert_eq!(code, "Expired");
+    assert!(why.contains("renew the credentials"), "{why}");
+}
+
 #[derive(Debug)]
 struct NoCredentials;
 

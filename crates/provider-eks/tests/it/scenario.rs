@@ -172,6 +172,29 @@ async fn everything_that_can_be_declared_is_made_changed_and_removed() {
     let sent: BTreeSet<&str> = accepted.split(' ').collect();
     let missing: Vec<&&str> = expected.difference(&sent).collect();
     assert!(missing.is_empty(), "the scenario never sent {missing:?}");
+    let allowed = allowed_by_the_guide();
+    // Asking who one is needs no permission.
+    let refused: Vec<&&str> = sent
+        .iter()
+        .filter(|call| **call != "GetCallerIdentity" && !allowed.contains(**call))
+        .collect();
+    assert!(refused.is_empty(), "docs/guides/eks-iam-policy.json does not allow {refused:?}");
+}
+
+/// The calls that the guide's IAM policy allows.
+fn allowed_by_the_guide() -> BTreeSet<String> {
+    let policy = include_str!("../../../../docs/guides/eks-iam-policy.json");
+    let policy: Value = serde_json::from_str(policy).expect("the guide's policy is JSON");
+    let statements = policy["Statement"].as_array().expect("statements");
+    let actions = statements.iter().flat_map(|statement| match &statement["Action"] {
+        Value::Array(actions) => actions.clone(),
+        one => vec![one.clone()],
+    });
+    let call = |action: Value| {
+        let action = action.as_str().expect("an action").to_owned();
+        action.split_once(':').expect("service:Call").1.to_owned()
+    };
+    actions.map(call).collect()
 }
 
 /// Every call that the scenario must make.
