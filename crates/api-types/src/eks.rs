@@ -39,7 +39,7 @@ pub struct EksSpec {
     /// Who may use the cluster's API. Absent: mode `Api`, no entries of ours but the creator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<EksAccess>,
-    /// EKS Auto Mode. Present: on. Absent: off.
+    /// EKS Auto Mode. Present: on. Absent: off, or on an adopted cluster whatever is set there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_mode: Option<EksAutoMode>,
     /// The KMS key that encrypts Secrets. Once set it stays.

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Condition, LocalRef};
 
+fn moment(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time"})
+}
+
 fn moments(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "array", "items": {"type": "string", "format": "date-time"}, "maxItems": 3})
 }
@@ -36,6 +40,10 @@ pub struct ManagedClusterStatus {
     /// What somebody else changed, while it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
+    /// Since when a cluster on its way out cleans up what it made outside itself: since nothing held the deletion back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "moment")]
+    pub clean_up_since: Option<Time>,
     /// What a deletion left behind: load balancers, volumes, nodes that the cluster made outside itself. Capped at 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]

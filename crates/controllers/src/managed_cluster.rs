@@ -27,7 +27,8 @@ use fleetwright_clock::Clock;
 use fleetwright_names::{ObjectKey, Owner, Ownership, PoolName, sha256_hex};
 use fleetwright_plan::{
     Address, ChangeKind, Credentials, DesiredCluster, Goal, LintError, Pace, Phase, Plan, PoolWay,
-    Problem, Resource, Rules, SeenCluster, Situation, Snapshot, Step, Waiting, lint, plan_cluster,
+    Problem, Resource, Rules, Seen, SeenCluster, Situation, Snapshot, Step, Waiting, lint,
+    plan_cluster,
 };
 use fleetwright_provider::{Access, CloudError, Provider};
 use fleetwright_reconcile::{Conditions, Controller, Failure, Progress};
@@ -111,6 +112,8 @@ pub struct Desired {
     generation: i64,
     /// Where, and through which account. `None`: nothing was ever made.
     place: Option<(Address, Access)>,
+    /// The account in which the cluster was seen last, while it is known to be there.
+    made_in: Option<String>,
     /// `None` when the object is being deleted.
     cluster: Option<DesiredCluster>,
     cloud: Arc<dyn Provider>,
@@ -127,6 +130,23 @@ struct Notes {
     connection: OnceLock<Connection>,
     /// The first digits of the digest of the plan's text, for the history.
     plan: OnceLock<String>,
+}
+
+impl ManagedClusterController {
+    /// Credentials that lead into another account see nothing there. That is no news of the cluster: it must neither be made
+    /// a second time nor be believed gone.
+    fn not_elsewhere(&self, desired: &Desired, snapshot: &mut Snapshot) {
+        if let (Some(made_in), Credentials::Valid { account, .. }) =
+            (&desired.made_in, &snapshot.credentials)
+            && made_in != account
+            && snapshot.cluster == Seen::Absent
+        {
+            let why = format!(
+                "the cluster was made in account {made_in}, but the credentials lead into account {account}; mend the ProviderConfig"
+            );
+            snapshot.cluster = Seen::Unknown { since: self.clock.now(), why };
+        }
+    }
 }
 
 impl Desired {
@@ -281,6 +301,7 @@ impl Controller for ManagedClusterController {
         let Some((address, access)) = &desired.place else { return Ok(Snapshot::absent()) };
         let declared = desired.cluster.as_ref();
         let mut snapshot = desired.cloud.observe(access, address, declared).await;
+        self.not_elsewhere(desired, &mut snapshot);
         let seen = snapshot.cluster.present();
         if let Some(connection) = seen.and_then(|seen| desired.connection_to(seen)) {
             desired.notes.connection.get_or_init(|| connection);

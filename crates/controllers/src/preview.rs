@@ -33,6 +33,10 @@ pub struct Foreseen {
     pub plan: Option<Plan>,
     /// Why there is no plan.
     pub failure: Option<Failure>,
+    /// The object's owner has paused it: nothing of the plan is done until the annotation goes.
+    pub paused: bool,
+    /// What the cloud says against the next Kubernetes version. `None`: not asked, or no answer.
+    pub blockers: Option<Vec<String>>,
 }
 
 impl Foreseen {
@@ -92,7 +96,7 @@ impl Preview {
     /// With what the hub says of freeze and fuse, so that deletes which the fuse holds show as held.
     #[must_use]
     pub fn with_safety(self, safety: Safety) -> Self {
-        self.clusters.safety.hear(safety);
+        self.clusters.safety.hear(safety, tokio::time::Instant::now());
         self
     }
 
@@ -109,8 +113,14 @@ impl Preview {
     pub async fn cluster(&self, cluster: Arc<ManagedCluster>) -> Foreseen {
         let progress = preview(&self.clusters, cluster).await;
         match progress.snapshot.as_ref().and_then(unlooked) {
-            Some(failure) => Foreseen { failure: Some(failure), ..Foreseen::default() },
-            None => foreseen(progress),
+            Some(failure) => {
+                Foreseen { failure: Some(failure), paused: progress.paused, ..Foreseen::default() }
+            }
+            None => {
+                let seen = progress.snapshot.as_ref().and_then(|seen| seen.cluster.present());
+                let blockers = seen.and_then(|cluster| cluster.blockers.clone());
+                Foreseen { blockers, ..foreseen(progress) }
+            }
         }
     }
 
@@ -130,7 +140,7 @@ fn unlooked(snapshot: &Snapshot) -> Option<Failure> {
 }
 
 fn foreseen<D, S>(progress: Progress<D, S>) -> Foreseen {
-    let Progress { problems, plan, failure, desired: _, snapshot: _, done: _, paused: _, held: _ } =
+    let Progress { problems, plan, failure, paused, desired: _, snapshot: _, done: _, held: _ } =
         progress;
-    Foreseen { problems, plan, failure }
+    Foreseen { problems, plan, failure, paused, blockers: None }
 }

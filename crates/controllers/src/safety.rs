@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fleetwright_api_types::{SAFETY_CONFIG_MAP, SYSTEM_NAMESPACE};
 use fleetwright_errclass::Class;
-use fleetwright_names::ObjectKey;
+use fleetwright_names::Owner;
 use fleetwright_plan::Waiting;
 use fleetwright_reconcile::{Failure, Gate};
 use jiff::{SignedDuration, Timestamp};
@@ -73,6 +73,9 @@ pub struct CountedDelete {
     pub at: Timestamp,
     /// `namespace/name` of the cluster's object.
     pub object: String,
+    /// The object's uid: the same name made anew is another cluster.
+    #[serde(default)]
+    pub uid: String,
     /// What of it: `control plane`, or `pool web`.
     pub what: String,
 }
@@ -116,13 +119,12 @@ impl Safety {
         data
     }
 
-    /// Why nothing may be deleted for `object` now, if the fuse has tripped. A cluster whose control plane was already
-    /// counted may finish going.
+    /// Why nothing may be deleted now for the object with this uid, if the fuse has tripped. A cluster whose control plane
+    /// was already counted may finish going.
     #[must_use]
-    pub fn deletes_held(&self, object: &ObjectKey) -> Option<Waiting> {
+    pub fn deletes_held(&self, uid: &str) -> Option<Waiting> {
         self.tripped?;
-        let name = object.to_string();
-        if self.deletes.iter().any(|one| one.object == name && one.what == CONTROL_PLANE) {
+        if self.deletes.iter().any(|one| one.uid == uid && one.what == CONTROL_PLANE) {
             return None;
         }
         let newest = self.deletes.iter().rev().take(FUSE_DELETES);
@@ -143,7 +145,7 @@ impl Safety {
     fn counting(&self, delete: CountedDelete) -> Option<Self> {
         let recent = |one: &&CountedDelete| delete.at.duration_since(one.at) < FUSE_WINDOW;
         let mut counted: Vec<CountedDelete> = self.deletes.iter().filter(recent).cloned().collect();
-        if counted.iter().any(|one| one.object == delete.object && one.what == delete.what) {
+        if counted.iter().any(|one| one.uid == delete.uid && one.what == delete.what) {
             return None;
         }
         let at = delete.at;
@@ -217,9 +219,9 @@ impl SafetyGate {
         self.lock().safety.clone()
     }
 
-    /// Takes over what was read elsewhere.
-    pub(crate) fn hear(&self, safety: Safety) {
-        *self.lock() = State { safety, heard: Some(Instant::now()) };
+    /// Takes over what was read elsewhere, by a question asked at `asked`.
+    pub(crate) fn hear(&self, safety: Safety, asked: Instant) {
+        *self.lock() = State { safety, heard: Some(asked) };
         self.on_heard.notify_waiters();
     }
 
@@ -237,13 +239,14 @@ impl SafetyGate {
     /// Reads the ConfigMap again and again, for ever, and calls `on_change` when freeze or fuse change.
     pub(crate) async fn poll(self: Arc<Self>, on_change: impl Fn() + Send) {
         loop {
+            let asked = Instant::now();
             let wait = match timeout(PATIENCE, state(&self.client)).await {
                 Ok(Ok(safety)) => {
                     if self.is_news(&safety) {
-                        self.hear(safety);
+                        self.hear(safety, asked);
                         on_change();
                     } else {
-                        self.hear(safety);
+                        self.hear(safety, asked);
                     }
                     POLL
                 }
@@ -273,21 +276,26 @@ impl SafetyGate {
     /// When the fuse has tripped, writes are frozen, or the count could not be written; then it must not be sent.
     pub(crate) async fn count(
         &self,
-        object: &ObjectKey,
+        owner: &Owner,
         what: &str,
         at: Timestamp,
     ) -> Result<(), Failure> {
+        let asked = Instant::now();
         let api = config_maps(&self.client);
         let found = get(&api).await?;
         let safety = Safety::of(found.as_ref());
-        let held = safety.frozen.is_some() || safety.deletes_held(object).is_some();
-        let delete = CountedDelete { at, object: object.to_string(), what: what.to_owned() };
+        let held = safety.frozen.is_some() || safety.deletes_held(owner.uid.as_str()).is_some();
+        let (object, uid) = (owner.object.to_string(), owner.uid.to_string());
+        let delete = CountedDelete { at, object, uid, what: what.to_owned() };
         let counted = if held { None } else { safety.counting(delete) };
         let written = match &counted {
             Some(counted) => put(&api, found, counted).await,
             None => Ok(()),
         };
-        self.hear(counted.filter(|_| written.is_ok()).unwrap_or(safety));
+        if written.is_ok() {
+            // What could not be written is old news: a freeze may have come between.
+            self.hear(counted.unwrap_or(safety), asked);
+        }
         if held {
             let message = format!("{what} is not deleted: the hub's brakes were pulled meanwhile");
             return Err(Failure::new(Class::Transient, "DeletesHeld", message));
@@ -391,7 +399,7 @@ mod tests {
 
     fn delete(minute: i64, object: &str, what: &str) -> CountedDelete {
         let at = Timestamp::from_second(1_767_225_600 + minute * 60).expect("a time");
-        CountedDelete { at, object: object.into(), what: what.into() }
+        CountedDelete { at, object: object.into(), uid: object.into(), what: what.into() }
     }
 
     fn after(deletes: &[CountedDelete]) -> Safety {
@@ -406,7 +414,7 @@ mod tests {
         assert_eq!(two.tripped, None);
         let three = two.counting(delete(9, "a/three", "pool web")).expect("counted");
         assert_eq!(three.tripped, Some(delete(9, "", "").at));
-        let held = three.deletes_held(&ObjectKey::namespaced("a", "four")).expect("held");
+        let held = three.deletes_held("a/four").expect("held");
         assert_eq!(
             held.what,
             "deletes, which are held: 3 in 10 minutes (control plane of a/one, control plane of a/two, pool web of a/three)"
@@ -437,8 +445,8 @@ mod tests {
             delete(1, "a/two", CONTROL_PLANE),
             delete(2, "a/three", CONTROL_PLANE),
         ]);
-        assert_eq!(three.deletes_held(&ObjectKey::namespaced("a", "two")), None);
-        assert!(three.deletes_held(&ObjectKey::namespaced("b", "two")).is_some());
+        assert_eq!(three.deletes_held("a/two"), None);
+        assert!(three.deletes_held("b/two").is_some());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod tests;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fleetwright_cloudsim::MOUNT_PATH;
 use fleetwright_provider::{HttpOut, HttpOutError};
 use fleetwright_verbs::hosts::is_inward;
 use http::{Request, Response, Uri};
@@ -81,7 +82,8 @@ fn through(allowed: Allowed, roots: RootCertStore, proxies: Proxies) -> HttpOut 
     }))
 }
 
-/// Whether a POST changes nothing: AWS asks who somebody is, and what a parameter says, by POST.
+/// Whether a POST changes nothing: AWS asks who somebody is, what a parameter says and what stands in the way of an
+/// upgrade by POST.
 fn only_asks(request: &Request<Bytes>) -> bool {
     let header = |name: &str| request.headers().get(name).map(http::HeaderValue::as_bytes);
     let form = header("content-type")
@@ -91,7 +93,21 @@ fn only_asks(request: &Request<Bytes>) -> bool {
     let identity: [&[u8]; 3] = [b"GetCallerIdentity", b"AssumeRole", b"AssumeRoleWithWebIdentity"];
     let who = form && action.is_some_and(|action| identity.contains(&action));
     request.method() == http::Method::POST
-        && (who || header("x-amz-target") == Some(b"AmazonSSM.GetParameter"))
+        && (who
+            || header("x-amz-target") == Some(b"AmazonSSM.GetParameter")
+            || lists_insights(request.uri().path()))
+}
+
+/// Whether this is the path of EKS `ListInsights`, to the letter; the simulated cloud has it below its mount.
+fn lists_insights(path: &str) -> bool {
+    let path = path.strip_prefix(MOUNT_PATH).unwrap_or(path);
+    let segments: Vec<&str> = path.split('/').collect();
+    // The characters of a cluster's name: nothing that is encoded could be read as another path.
+    let is_name = |name: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !name.is_empty() && name.bytes().all(known)
+    };
+    matches!(segments.as_slice(), ["", "clusters", name, "insights"] if is_name(name))
 }
 
 /// The same way out for reading only.

@@ -265,7 +265,9 @@ fn ready(
 ) -> Result<(), LintError> {
     let seen = situation.snapshot.pools.get(successor).and_then(Seen::present);
     let is_ready = seen.is_some_and(|seen| {
-        seen.phase == Phase::Active && situation.owner.reads(&seen.tags) == Ownership::Ours
+        seen.phase == Phase::Active
+            && seen.trouble.is_empty()
+            && situation.owner.reads(&seen.tags) == Ownership::Ours
     });
     let (pool, successor) = (pool.clone(), successor.clone());
     if is_ready { Ok(()) } else { Err(LintError::SuccessorNotReady { pool, successor }) }

@@ -160,6 +160,9 @@ pub enum MemberStep {
         pool: PoolName,
         /// The label selector of its nodes.
         selector: String,
+        /// That of its successor's nodes, which must take the pods: if they were being drained themselves, because a
+        /// replacement was taken back, they no longer are. Empty: there are none.
+        onto: String,
         /// Delete pods that a disruption budget keeps.
         force: bool,
     },

@@ -4,6 +4,7 @@
 //! `diff` and `act`; [`wire_request`] drops them:
 //! - `_birth`: wire paths that are given at birth only, because nobody declared them;
 //! - `_image`: `InWindow` when newer node images are rolled out;
+//! - `_adopted`: the cluster must exist already, so what is absent was not decided by us;
 //! - `_policies`: the access policies of an access entry, which EKS takes by calls of their own.
 
 mod check;
@@ -16,7 +17,7 @@ mod pools;
 
 use std::collections::BTreeMap;
 
-use fleetwright_api_types::{EksSpec, ManagedCluster};
+use fleetwright_api_types::{Adoption, EksSpec, ManagedCluster};
 use fleetwright_names::{EksClusterName, ObjectKey, eks_cluster_name};
 use fleetwright_plan::{Address, DesiredCluster, Problem};
 use fleetwright_provider::Asked;
@@ -30,6 +31,8 @@ pub const KEY: &str = "eks";
 
 /// Note: wire paths that are given at birth only.
 pub(crate) const BIRTH: &str = "_birth";
+/// Note: the control plane is adopted, not made.
+pub(crate) const ADOPTED: &str = "_adopted";
 /// Note: whether newer node images are rolled out.
 pub(crate) const IMAGE: &str = "_image";
 /// Note: the access policies of an access entry.
@@ -107,7 +110,10 @@ pub(crate) fn desire(asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {
     let tags = check.tags(&asked);
     let external_name = name.map(|name| name.as_str().to_owned()).unwrap_or_default();
     let shared = Shared { eks, name: &external_name, tags: &tags };
-    let body = cluster::body(&mut check, &shared, &spec.version);
+    let mut body = cluster::body(&mut check, &shared, &spec.version);
+    if spec.adoption == Some(Adoption::Existing) {
+        body[ADOPTED] = Value::Bool(true);
+    }
     let pools = pools::pools(&mut check, &shared, &spec.node_pools);
     let parts = parts::parts(&mut check, &shared);
     check.limits(asked.account, spec, (&body, &pools, &parts));

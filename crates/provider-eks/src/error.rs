@@ -1,5 +1,7 @@
 //! What EKS and the way to it answered, as classes: the one table that decides what the loop does next.
 
+mod sts;
+
 use std::error::Error;
 use std::fmt;
 
@@ -10,6 +12,9 @@ use aws_sdk_eks::operation::RequestId as _;
 use fleetwright_errclass::Class;
 use fleetwright_plan::{Address, Resource};
 use fleetwright_provider::{CloudError, HttpOutError};
+
+use sts::by_assuming;
+pub(crate) use sts::sts_error;
 
 /// Longest part of the cloud's own words that we repeat, in characters.
 const WORDS_LIMIT: usize = 600;
@@ -244,6 +249,9 @@ fn by_credentials(error: &(dyn Error + 'static)) -> (Verdict, String) {
         if let Some(sent) = found.downcast_ref::<HttpOutError>() {
             return (by_way_out(sent), chain(error));
         }
+        if let Some(told) = by_assuming(found) {
+            return told;
+        }
         cause = found.source();
     }
     (CREDENTIALS, chain(error))
@@ -269,40 +277,6 @@ pub(crate) fn no_credentials(operation: &str, source: &CredentialsError) -> Clou
         operation: operation.to_owned(),
         message: format!("{words}; {hint}"),
         request_id: None,
-    }
-}
-
-/// Turns a failure of STS into ours. An assumed role that is denied has a code of its own.
-pub(crate) fn sts_error<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> CloudError
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
-    let (Verdict(class, code, hint), words) = match error {
-        SdkError::ServiceError(answer) => {
-            let status = answer.raw().status().as_u16();
-            let name = answer.err().code().unwrap_or_default();
-            let words = answer.err().message().unwrap_or("no message");
-            let verdict = match (name, operation) {
-                ("AccessDenied" | "AccessDeniedException", "sts:AssumeRole") => Verdict(
-                    Class::Refused,
-                    "AssumeRoleDenied",
-                    "let the role trust this identity, with the external id if one is used",
-                ),
-                _ => by_code(operation, name, (status, words)),
-            };
-            (verdict, format!("STS answered {status} {name}: {words}"))
-        }
-        SdkError::TimeoutError(_) => {
-            (Verdict(Class::Transient, "Timeout", "we ask again later"), "no answer in time".into())
-        }
-        unsent => by_cause(unsent),
-    };
-    CloudError {
-        class,
-        code,
-        operation: operation.to_owned(),
-        message: format!("{words}; {hint}"),
-        request_id: error.request_id().map(str::to_owned),
     }
 }
 

@@ -41,7 +41,8 @@ pub use token::eks_token;
 pub const DEFAULT_LIMITS: Limits = Limits {
     poll_busy: Duration::from_secs(15),
     poll_idle: Duration::from_secs(300),
-    in_doubt: Duration::from_secs(120),
+    // Two minutes of the cloud, after two in which a reconcile that began before the deletion may still send.
+    in_doubt: Duration::from_secs(240),
 };
 
 /// What the program gives the provider; everything that differs between the real world and the simulated one.

@@ -97,13 +97,14 @@ async fn whole(look: Look<'_>, desired: Option<&DesiredCluster>) -> Snapshot {
     };
     // Parts are made once the control plane is there, and go with it.
     let without_parts = matches!(cluster.phase, Phase::Creating | Phase::Deleting);
+    let mode = cluster.body["accessConfig"]["authenticationMode"].clone();
     let mut snapshot = Snapshot::of(Seen::Present(cluster));
     match pools::look(look).await {
         Ok(pools) => snapshot.pools = pools,
         Err(error) => return Snapshot::of(look.unknown(&error)),
     }
     if !without_parts {
-        snapshot.parts = parts::look(look, desired).await;
+        snapshot.parts = parts::look(look, desired, &mode).await;
     }
     if let Some(desired) = desired {
         closer::look(look, desired, &mut snapshot).await;

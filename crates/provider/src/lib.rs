@@ -138,7 +138,8 @@ pub trait Provider: Send + Sync + Debug {
     /// The label selector of a pool's nodes on the member.
     fn node_selector(&self, pool: &PoolName) -> String;
 
-    /// Everything in one account and region that carries the tags of `hub`. `address.external_name` is ignored.
+    /// The control planes and pools in one account and region that carry the tags of `hub`; parts are not listed.
+    /// `address.external_name` is ignored.
     ///
     /// # Errors
     /// When the listing is incomplete for any reason: half a list must not pass for a whole one.

@@ -24,8 +24,9 @@ pub(crate) async fn hold<C: Controller>(
         return Ok(None);
     }
     if object.meta().deletion_timestamp.is_some() {
+        // Refused, not a conflict: nothing changes until somebody acts, and each look costs calls to a cloud.
         return Err(Failure::new(
-            Class::Conflict,
+            Class::Refused,
             "Deleting",
             "the object is being deleted, so nothing new is made for it",
         ));

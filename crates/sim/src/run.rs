@@ -196,11 +196,15 @@ impl Run {
 
     /// Whether the run can end: converged, broken, or out of time.
     async fn is_over(&mut self, hub: &Hub, all_played: bool, passed: Duration) -> bool {
-        if passed < FAULTS_END || !all_played {
+        // A storm can keep the user from finishing: a hub is only lost while nothing is being deleted.
+        if passed < FAULTS_END || (!all_played && passed < FAULTS_END * 2) {
             return !self.wrong.is_empty();
         }
         if self.world.faults.are_on() {
             self.world.faults.stop();
+        }
+        if !all_played {
+            return !self.wrong.is_empty();
         }
         let left = unsettled(&self.world, &hub.user.0, &self.expected).await;
         if left.is_empty() {

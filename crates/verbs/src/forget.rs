@@ -2,7 +2,7 @@
 
 use fleetwright_api_types::ManagedCluster;
 use fleetwright_controllers::history::{Line, append};
-use fleetwright_names::ObjectKey;
+use fleetwright_names::{ObjectKey, TAG_OBJECT};
 use fleetwright_reconcile::Failure;
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -91,7 +91,7 @@ pub async fn forget(
         let others = owned(&others).join(", ");
         return Err(ForgetError::NotHeld { key: key.clone(), others });
     }
-    let stays_behind = stays_behind(&cluster);
+    let stays_behind = stays_behind(key, &cluster);
     let line = Line {
         at: now,
         actor: by.to_owned(),
@@ -120,19 +120,25 @@ pub async fn forget(
     })
 }
 
-/// What may be left in the cloud, as far as the object tells.
-fn stays_behind(cluster: &ManagedCluster) -> Vec<String> {
+/// What may be left in the cloud, as far as the object tells. Our finalizer was put on before the first write, so without
+/// an address in the status there may still be something.
+fn stays_behind(key: &ObjectKey, cluster: &ManagedCluster) -> Vec<String> {
     let status = cluster.status.clone().unwrap_or_default();
     let observed = status.observed.unwrap_or_default();
     let provider = status.provider.or_else(|| cluster.spec.provider().map(str::to_owned));
-    let named = observed.external_name.zip(observed.region);
+    let region = observed.region.or_else(|| Some(cluster.spec.eks.as_ref()?.region.clone()));
     let mut left = Vec::new();
-    match (named, observed.external_id) {
-        (Some((name, region)), id) => {
-            let id = id.map(|id| format!(" ({id})")).unwrap_or_default();
+    match (observed.external_name, region) {
+        (Some(name), Some(region)) => {
+            let id = observed.external_id.map(|id| format!(" ({id})")).unwrap_or_default();
             left.push(format!("{}:{region}/{name}{id}", provider.unwrap_or_default()));
         }
-        (None, _) => left.push("nothing that the object knows of".to_owned()),
+        (_, region) => {
+            let place = region.unwrap_or_else(|| "every region of its account".to_owned());
+            left.push(format!(
+                "perhaps what was made for {key}: the status names no address; look in {place} for resources tagged {TAG_OBJECT}={key}"
+            ));
+        }
     }
     left.extend(
         status.pools.iter().map(|pool| format!("pool {} ({} nodes)", pool.name, pool.size)),
@@ -147,20 +153,29 @@ mod tests {
 
     #[test]
     fn what_stays_behind_is_told_from_the_status() {
+        let key = ObjectKey::namespaced("shop", "one");
         let cluster = |status: serde_json::Value| -> ManagedCluster {
             serde_json::from_value(json!({
                 "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
                 "metadata": {"name": "one", "namespace": "shop"},
-                "spec": {"version": "1.34", "providerConfigRef": {"name": "aws"}}, "status": status}))
+                "spec": {"version": "1.34", "providerConfigRef": {"name": "aws"},
+                    "eks": {"region": "eu-central-1", "roleArn": "arn:aws:iam::111122223333:role/cp",
+                        "network": {"subnetIds": ["subnet-a", "subnet-b"]}}}, "status": status}))
             .expect("a cluster")
         };
         let full = json!({"provider": "eks", "leftovers": ["LoadBalancer shop/web"],
             "observed": {"externalId": "arn:x", "externalName": "shop-one", "region": "eu-west-1"},
             "pools": [{"name": "general", "phase": "Active", "size": 3}]});
         assert_eq!(
-            stays_behind(&cluster(full)),
+            stays_behind(&key, &cluster(full)),
             ["eks:eu-west-1/shop-one (arn:x)", "pool general (3 nodes)", "LoadBalancer shop/web"]
         );
-        assert_eq!(stays_behind(&cluster(json!({}))), ["nothing that the object knows of"]);
+        let unseen = [
+            "perhaps what was made for shop/one: the status names no address; look in eu-central-1 for resources tagged fleetwright.dev/object=shop/one",
+        ];
+        assert_eq!(stays_behind(&key, &cluster(json!({}))), unseen);
+        // The region alone is no address.
+        let unnamed = json!({"observed": {"region": "eu-central-1"}});
+        assert_eq!(stays_behind(&key, &cluster(unnamed)), unseen);
     }
 }

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::outcome::{Entry, Line, Outcome, Totals, What};
-use self::told::{Around, told};
+use self::told::told;
 use crate::apply::merged;
 use crate::check::refusals;
 use crate::manifest::{Finding, Manifest};
@@ -212,10 +212,10 @@ pub async fn foresee(fleet: &Fleet, overlay: &Overlay) -> Result<Outcome, Previe
     let looks = overlay.clusters.iter().map(|(key, cluster)| {
         let (preview, concerned) = (&preview, overlay.concerns(key, cluster));
         async move {
-            let around = Around { cluster, now };
-            let mut lines = told(&preview.cluster(Arc::clone(cluster)).await, around);
+            let mut lines = told(&preview.cluster(Arc::clone(cluster)).await, cluster, now);
             if is_reachable(cluster) {
-                lines.extend(told(&preview.policies(Arc::clone(cluster)).await, around));
+                let on_member = preview.policies(Arc::clone(cluster)).await;
+                lines.extend(told(&on_member, cluster, now));
             }
             Entry { cluster: key.to_string(), concerned, lines }
         }

@@ -259,6 +259,11 @@ impl Controller for OnMember {
             let summary = status.summary.get_or_insert_default();
             summary.policies = told.policies;
             summary.applied_rules = told.applied_rules.or(summary.applied_rules.take());
+        } else if progress.desired.as_ref().is_some_and(|desired| desired.member.is_none()) {
+            // A cluster that somebody deleted in the cloud answers nobody, whatever was true of it before.
+            let why = "there is no way to the cluster's API";
+            conditions.set(Type::Reachable, Is::Unknown, "Pending", why);
+            conditions.set(Type::PoliciesCompliant, Is::Unknown, "Pending", why);
         }
         if declared.access.is_none() && declared.connection.is_some() {
             // Nobody asks the member any more, so what was known of it says nothing.

@@ -12,7 +12,7 @@ use fleetwright_provider::Access;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::{CLEAN_UP, Declared, drift, key_of};
+use super::{CLEAN_UP, Declared, drift};
 use crate::safety::Safety;
 
 /// The rules for a cluster that shall be there.
@@ -56,11 +56,15 @@ pub(super) fn rules(
 /// The rules for a cluster whose object is being deleted. A bad annotation must not keep it.
 pub(super) fn rules_on_the_way_out(declared: &Declared, goal: Goal) -> Rules {
     let cluster = declared.cluster.as_ref();
-    let deleted = cluster.metadata.deletion_timestamp.as_ref().map(|since| since.0);
-    let until = deleted.and_then(|since| since.checked_add(signed(CLEAN_UP)).ok());
+    // Counted from when nothing held the deletion back, not from its date: a deletion that was frozen, or waited for a
+    // person, for longer than the time to clean up would otherwise not clean up at all.
+    let began = cluster.status.as_ref().and_then(|status| status.clean_up_since.as_ref());
+    let began = began.map_or(declared.now, |since| since.0);
+    let until = began.checked_add(signed(CLEAN_UP)).ok();
     Rules {
         mode: mode(cluster),
         adoption: cluster.spec.adoption.unwrap_or(Adoption::Never),
+        take_over: take_over(cluster).unwrap_or_default(),
         deletes_held: deletes_held(cluster, declared.access.as_ref(), &declared.safety),
         clean_up_until: until.filter(|_| goal == Goal::Absent),
         ..Rules::default()
@@ -89,7 +93,7 @@ fn deletes_held(
             "its owner",
         ));
     }
-    safety.deletes_held(&key_of(cluster))
+    safety.deletes_held(cluster.metadata.uid.as_deref().unwrap_or_default())
 }
 
 fn annotation<'c>(cluster: &'c ManagedCluster, key: &str) -> Option<(String, &'c str)> {

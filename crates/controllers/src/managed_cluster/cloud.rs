@@ -27,7 +27,7 @@ impl ManagedClusterController {
             return Err(Failure::new(Class::Bug, "NoAccount", message));
         };
         if let Some(what) = counts(desired.goal, step) {
-            self.safety.count(&desired.owner.object, &what, self.clock.now()).await?;
+            self.safety.count(&desired.owner, &what, self.clock.now()).await?;
             if step.resource == Resource::Cluster {
                 self.tell_leftovers(desired).await;
             }

@@ -75,6 +75,10 @@ impl ManagedClusterController {
         desired: &Desired,
         snapshot: &Snapshot,
     ) {
+        // Given up, or never begun: the Secret's owner is the object, which goes without us.
+        if desired.goal != Goal::Present && desired.place.is_none() && !desired.observes_only() {
+            return;
+        }
         let key = &desired.owner.object;
         let (namespace, name) = (key.namespace.clone(), connection_secret_name(&key.name));
         let step = match (desired.goal, &declared.secret) {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use fleetwright_api_types::{CONFIRM_DELETE, DeletionPolicy, ManagedCluster, ManagementMode};
+use fleetwright_api_types::{
+    CONFIRM_DELETE, DeletionPolicy, FINALIZER_INFRASTRUCTURE, ManagedCluster, ManagementMode,
+};
 use fleetwright_names::{Owner, Uid};
 use fleetwright_plan::{Address, Goal, Problem, Waiting};
 use fleetwright_provider::{Access, Asked, Provider};
@@ -49,6 +51,7 @@ impl ManagedClusterController {
             owner,
             generation: desired.generation,
             place: Some((desired.address.clone(), access.clone())),
+            made_in: made_in(cluster),
             cluster: Some(desired),
             cloud,
             rules,
@@ -64,7 +67,9 @@ impl ManagedClusterController {
             DeletionPolicy::Retain => Goal::Released,
             DeletionPolicy::Delete => Goal::Absent,
         };
-        let address = cloud.address(cluster).filter(|_| may_have_made(declared));
+        // The finalizer is taken just before the first side effect, so without it nothing was ever made.
+        let held = cluster.finalizers().iter().any(|held| held == FINALIZER_INFRASTRUCTURE);
+        let address = cloud.address(cluster).filter(|_| held);
         let place = match (address, &declared.access) {
             (Some(address), Some(access)) => Some((address, access.clone())),
             // Nothing of it is ours, so nobody need be asked.
@@ -80,6 +85,7 @@ impl ManagedClusterController {
             owner,
             generation: cluster.metadata.generation.unwrap_or_default(),
             place,
+            made_in: made_in(cluster),
             cluster: None,
             cloud,
             rules,
@@ -87,6 +93,12 @@ impl ManagedClusterController {
             notes: Notes::default(),
         })
     }
+}
+
+/// The account in which the cluster was seen last, while it is known to be there.
+fn made_in(cluster: &ManagedCluster) -> Option<String> {
+    let observed = cluster.status.as_ref()?.observed.as_ref()?;
+    observed.external_id.as_ref().and(observed.account.clone())
 }
 
 /// The account, if the object may use it.
@@ -104,12 +116,6 @@ fn usable(declared: &Declared) -> Result<&Access, Problem> {
         "{name:?} does not allow namespace {namespace:?}; its owner can add it to spec.allowedNamespaces.names"
     );
     Err(Problem::new(field, message))
-}
-
-/// Whether anything can have been made for the object: not if its account never served its namespace.
-fn may_have_made(declared: &Declared) -> bool {
-    let observed = declared.cluster.status.as_ref().and_then(|status| status.observed.as_ref());
-    observed.is_some() || declared.access.is_none() || usable(declared).is_ok()
 }
 
 fn no_way_out(cluster: &ManagedCluster, address: &Address) -> Problem {

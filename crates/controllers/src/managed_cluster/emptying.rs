@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleetwright_errclass::Class;
 use fleetwright_plan::{MemberStep, ObjectRef};
-use fleetwright_reconcile::Failure;
+use fleetwright_reconcile::{Failure, Gate};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
@@ -32,7 +32,7 @@ impl ManagedClusterController {
         };
         let member = desired.member().ok_or_else(unreached)?;
         let client = self.members.client(&member).await?;
-        let work = act(&client, step, self.clock.now());
+        let work = act(&client, step, (self.clock.now(), self.safety.as_ref()));
         tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_elapsed| {
             let message = format!("cannot {step}: no answer within {} s", PATIENCE.as_secs());
             Err(Failure::new(Class::Unknown, "NoAnswer", message))
@@ -40,10 +40,17 @@ impl ManagedClusterController {
     }
 }
 
-async fn act(client: &Client, step: &MemberStep, now: Timestamp) -> Result<(), Failure> {
+async fn act(
+    client: &Client,
+    step: &MemberStep,
+    (now, gate): (Timestamp, &dyn Gate),
+) -> Result<(), Failure> {
     match step {
-        MemberStep::Drain { pool: _, selector, force } => {
-            drain(client, selector, *force, now).await
+        MemberStep::Drain { pool: _, selector, onto, force } => {
+            if !onto.is_empty() {
+                reopen(client, onto).await?;
+            }
+            drain(client, (selector, *force), (now, gate)).await
         }
         MemberStep::DeleteOutside { what, object } => delete_outside(client, what, object).await,
         MemberStep::LabelNamespace { .. }
@@ -59,18 +66,24 @@ async fn act(client: &Client, step: &MemberStep, now: Timestamp) -> Result<(), F
 /// stays for the next pass, unless `force`.
 async fn drain(
     client: &Client,
-    selector: &str,
-    force: bool,
-    now: Timestamp,
+    (selector, force): (&str, bool),
+    (now, gate): (Timestamp, &dyn Gate),
 ) -> Result<(), Failure> {
     let failed = |error: kube::Error| Failure::kube(&format!("drain nodes {selector}"), &error);
     let nodes = nodes(client, selector).await.map_err(failed)?;
     for node in &nodes {
+        // One pass is many writes; a freeze must not wait for its end. The next look goes on.
+        if gate.writes().is_err() {
+            return Ok(());
+        }
         cordon(client, node, now).await?;
     }
     let pods = pods_on(client, &nodes).await.map_err(failed)?;
     let mut refused = None;
     for pod in pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
+        if gate.writes().is_err() {
+            return Ok(());
+        }
         let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
         let api = Api::<Pod>::namespaced(client.clone(), &namespace);
         let asked = if force {
@@ -96,6 +109,29 @@ async fn drain(
 fn of_this_life(pod: &Pod) -> DeleteParams {
     let preconditions = kube::api::Preconditions { uid: pod.uid(), ..Default::default() };
     DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() }
+}
+
+/// Nodes that were being drained take pods again: the replacement that they were to give way to was taken back. Only those
+/// that bear our mark; a node that somebody else closed stays closed.
+async fn reopen(client: &Client, selector: &str) -> Result<(), Failure> {
+    let failed = |error: kube::Error| Failure::kube(&format!("reopen nodes {selector}"), &error);
+    for node in nodes(client, selector).await.map_err(failed)? {
+        if !node.annotations().contains_key(DRAINING_SINCE) {
+            continue;
+        }
+        let patch = json!({
+            "metadata": {"annotations": {DRAINING_SINCE: null}},
+            "spec": {"unschedulable": null},
+        });
+        let api = Api::<Node>::all(client.clone());
+        let patched =
+            api.patch(&node.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await;
+        match patched {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            other => drop(other.map_err(failed)?),
+        }
+    }
+    Ok(())
 }
 
 async fn cordon(client: &Client, node: &Node, now: Timestamp) -> Result<(), Failure> {

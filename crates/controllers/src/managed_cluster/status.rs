@@ -14,6 +14,8 @@ use fleetwright_plan::{
 };
 use fleetwright_reconcile::{Conditions, Progress as Of, clip};
 use fleetwright_render::connection_secret_name;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use serde_json::Value;
 
@@ -45,6 +47,8 @@ pub(super) fn status(
         status.pools = pools::observed(&status.pools, snapshot);
     }
     status.leftovers = leftovers(declared, progress, std::mem::take(&mut status.leftovers));
+    status.clean_up_since =
+        status.clean_up_since.or_else(|| cleans_up(progress, snapshot, declared.now));
     status.operation = operation(progress, snapshot, &status);
     status.last_error = last_error(progress, status.last_error.take());
     status.kubeconfig_secret_ref = secret_ref(declared, progress);
@@ -115,7 +119,12 @@ fn observed(old: Option<Observed>, desired: &Desired, snapshot: Option<&Snapshot
         // What was known stays until somebody knows better.
         Seen::Unknown { .. } => {}
     }
-    if let Credentials::Valid { account, .. } = &snapshot.credentials {
+    // Where it was made stays, as long as it is thought to be there, wherever the credentials lead now.
+    let settled = observed.external_id.is_some() && observed.account.is_some();
+    let seen = snapshot.cluster.present().is_some();
+    if let Credentials::Valid { account, .. } = &snapshot.credentials
+        && (seen || !settled)
+    {
         observed.account = Some(account.clone());
     }
     observed
@@ -135,6 +144,19 @@ fn leftovers(declared: &Declared, progress: &Progress, before: Vec<String>) -> V
     }
 }
 
+/// When the time to clean up begins: once a deletion that deletes is held back by nothing, and there is a control plane
+/// that could answer.
+fn cleans_up(progress: &Progress, snapshot: Option<&Snapshot>, now: Timestamp) -> Option<Time> {
+    let desired = progress.desired.as_ref().filter(|desired| desired.goal == Goal::Absent)?;
+    let held = desired.hold.is_some()
+        || progress.paused
+        || progress.held.is_some()
+        || desired.rules.deletes_held.is_some();
+    let seen = snapshot?.cluster.present()?;
+    let answers = matches!(seen.phase, Phase::Active | Phase::Updating);
+    (!held && answers).then_some(Time(now))
+}
+
 fn operation(
     progress: &Progress,
     snapshot: Option<&Snapshot>,
@@ -143,6 +165,10 @@ fn operation(
     let (desired, plan) = (progress.desired.as_ref()?, progress.plan.as_ref()?);
     if progress.paused || progress.held.is_some() {
         return None;
+    }
+    // One lost answer is no news: what was under way before is under way still.
+    if snapshot.is_some_and(|snapshot| matches!(snapshot.cluster, Seen::Unknown { .. })) {
+        return status.operation.clone();
     }
     let waits = || plan.waiting.first().map(|waiting| format!("waits for {}", waiting.what));
     let step = clip(plan.steps.first().map(ToString::to_string).or_else(waits)?);

@@ -71,6 +71,27 @@ async fn the_accounts_secret_comes_from_our_own_namespace_and_never_into_the_sta
     assert!(!Value::clone(&found).to_string().contains("hunter2"));
 }
 
+/// The ProviderConfig's role was changed to one of another account: nothing is there, and that is no news.
+#[tokio::test(start_paused = true)]
+async fn credentials_of_another_account_neither_make_a_second_cluster_nor_lose_the_first() {
+    let world = World::new(Cloud::default()).await;
+    world.declare("Retain", &[]).await;
+    world.pass(30).await;
+    assert_eq!(world.told(Type::Synced).await, "True/Applied");
+    let made = world.acts().len();
+    world.cloud.lock().expect("the sky").elsewhere = Some("999988887777".into());
+    world.pass(900).await;
+    assert_eq!(world.acts().len(), made, "{:?}", world.acts());
+    assert_eq!(world.told(Type::Synced).await, "Unknown/NotSeen");
+    world.hub.delete(&CLUSTERS, Some("shop"), "one").await.expect("deleted");
+    world.pass(900).await;
+    assert!(world.cluster().await.is_some(), "the object stays while its cluster cannot be seen");
+    world.cloud.lock().expect("the sky").elsewhere = None;
+    world.pass(900).await;
+    assert!(world.cluster().await.is_none(), "released, and gone");
+    assert_eq!(world.acts().last().map(String::as_str), Some("Release control plane"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deletion_without_its_account_says_what_to_apply_again() {
     let world = World::new(Cloud::default()).await;

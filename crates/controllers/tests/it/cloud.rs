@@ -30,6 +30,8 @@ pub(super) struct Sky {
     pub(super) unseen: Option<String>,
     /// The cloud does not know us, with this code.
     pub(super) credentials: Option<String>,
+    /// The credentials lead into this account instead, where nothing is.
+    pub(super) elsewhere: Option<String>,
     /// Writes to these resources fail with this class.
     pub(super) refused: BTreeMap<String, Class>,
     pub(super) looks: usize,
@@ -114,6 +116,12 @@ impl Provider for FakeEks {
         }
         if let Some(why) = &sky.unseen {
             return Snapshot::of(unknown(why));
+        }
+        if let Some(account) = &sky.elsewhere {
+            let principal = format!("arn:aws:iam::{account}:role/fleetwright");
+            let credentials =
+                Credentials::Valid { account: account.clone(), principal, expires_at: None };
+            return Snapshot { credentials, ..Snapshot::absent() };
         }
         let pools =
             sky.pools.iter().map(|(name, pool)| (name.clone(), Seen::Present(pool.clone())));

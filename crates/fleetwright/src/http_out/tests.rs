@@ -165,3 +165,40 @@ fn an_extra_bundle_that_cannot_be_used_is_named() {
     let text = told(&empty);
     assert!(text.contains("empty.pem, which holds no certificate (PEM)"), "{text}");
 }
+
+#[tokio::test]
+async fn reading_asks_for_insights_by_post_and_sends_no_other_post_to_a_cluster() {
+    let answers = |request: Request<Bytes>| async move {
+        Ok::<_, HttpOutError>(Response::new(Bytes::from(request.uri().path().to_owned())))
+    };
+    let http = reading(BoxCloneSyncService::new(tower::service_fn(answers)));
+    let sent = async |method: &str, path: &str| {
+        let request = Request::builder().method(method);
+        let request = request.uri(format!("https://eks.eu-west-1.amazonaws.com{path}"));
+        http.clone().oneshot(request.body(Bytes::new()).expect("a request")).await
+    };
+    for path in ["/clusters/shop-one/insights", "/cloud/aws/clusters/Shop_1/insights"] {
+        assert!(sent("POST", path).await.is_ok(), "{path}");
+    }
+    for path in [
+        "/clusters",
+        "/clusters/shop-one",
+        "/clusters/shop-one/insights/",
+        "/clusters/shop-one/insights/one",
+        "/clusters/shop-one/insights-refresh",
+        "/clusters/shop-one/node-groups",
+        "/clusters//insights",
+        "/clusters/../insights",
+        "/clusters/a%2Fb/insights",
+        "//clusters/shop-one/insights",
+        "/elsewhere/clusters/shop-one/insights",
+        "/cloud/aws/cloud/aws/clusters/shop-one/insights",
+    ] {
+        let refused = sent("POST", path).await;
+        assert!(matches!(refused, Err(HttpOutError::Forbidden(_))), "{path}");
+    }
+    for method in ["PUT", "PATCH", "DELETE"] {
+        let refused = sent(method, "/clusters/shop-one/insights").await;
+        assert!(matches!(refused, Err(HttpOutError::Forbidden(_))), "{method}");
+    }
+}

@@ -104,6 +104,12 @@ fn what_goes_wrong_on_request_is_explained_and_ends_on_request() {
     let ran = user.run(&["sim", "drift", ONE, "eks.region=moon"]).expect(1);
     assert!(ran.stderr().contains("\"eks.region\" cannot drift; what can: "), "{}", ran.stderr());
 
+    // A plan asks the cloud itself what stands in the way: the hub never asked about this version.
+    user.run(&["sim", "fault", ONE, "upgrade-blocked"]).expect(0);
+    let newer = guarded().replace("version: \"1.34\"", "version: \"1.35\"");
+    let plan = user.run(&["plan", "-f", &user.file("newer.yaml", &newer)]).expect(2).stdout();
+    assert!(plan.contains("! Deprecated APIs removed in the next Kubernetes version: "), "{plan}");
+
     // An expired credential fails a plan, and says what to do.
     user.run(&["sim", "fault", "all", "expired-credentials"]).expect(0);
     let ran = user.run(&["plan"]).expect(1);

@@ -60,6 +60,16 @@ impl Scene {
     }
 }
 
+/// Kinds of change that a cloud's own record of them cannot tell apart: every roll of a pool names a version, and so does
+/// every change of a part that has one.
+fn family<'a>(resource: &Resource, what: &'a str) -> &'a str {
+    match (resource, what) {
+        (Resource::Pool(_), "version" | "launch-template" | "image") => "roll",
+        (Resource::Part(_), "version" | "configuration" | "role") => "update",
+        (_, what) => what,
+    }
+}
+
 impl Planner<'_> {
     /// Why the step of `change` is not taken now; the reason that lasts longest first.
     pub(super) fn reason_to_wait(
@@ -118,7 +128,7 @@ impl Planner<'_> {
     fn after_failure(self, change: &Change, face: &Face<'_>, draft: &mut Draft) -> Option<Hold> {
         let ChangeKind::Update(update) = &change.kind else { return None };
         let last = face.last_update.filter(|last| {
-            last.what == update.what
+            family(&change.resource, &last.what) == family(&change.resource, &update.what)
                 && matches!(last.state, UpdateState::Failed | UpdateState::Cancelled)
         })?;
         let again = last.at.checked_add(SignedDuration::try_from(RETRY).ok()?).ok()?;

@@ -32,7 +32,12 @@ impl<'a> Planner<'a> {
             }
             Some(Phase::Active | Phase::Updating | Phase::Failed) | None => {}
         }
-        self.tell_unknown(&mut draft, self.others());
+        // What ends with the control plane need not be seen for that to go: a list that is denied must not keep it.
+        let ends_with_it = |resource: &Resource| match resource {
+            Resource::Part(key) => cluster.is_some() && !key.holds_control_plane(),
+            Resource::Cluster | Resource::Pool(_) => false,
+        };
+        self.tell_unknown(&mut draft, self.others().filter(|resource| !ends_with_it(resource)));
         self.empty(&mut draft, cluster.is_some());
         let is_quiet = draft.steps.is_empty() && draft.held.is_empty() && draft.waiting.is_empty();
         if is_quiet && cluster.is_none() {

@@ -35,7 +35,9 @@ impl Planner<'_> {
         let pool = |name| self.snapshot().pools.get(name).and_then(Seen::present);
         let (Some(new), Some(old)) = (pool(successor), pool(old)) else { return false };
         let is_ours = self.at.owner.reads(&new.tags) == fleetwright_names::Ownership::Ours;
-        is_ours && new.phase == Phase::Active && (new.size > 0 || old.size == 0)
+        // A pool in trouble has fewer nodes than it wants: pods that leave the old one would have nowhere to go.
+        let is_well = new.phase == Phase::Active && new.trouble.is_empty();
+        is_ours && is_well && (new.size > 0 || old.size == 0)
     }
 
     /// The successor is ready: one pass of emptying, or the end.
@@ -57,6 +59,7 @@ impl Planner<'_> {
         draft.steps.push(Step::Member(MemberStep::Drain {
             pool: pool.clone(),
             selector: way.selector.clone(),
+            onto: self.at.pools.get(successor).map(|way| way.selector.clone()).unwrap_or_default(),
             force: is_late && way.on_drain_timeout == OnDrainTimeout::Force,
         }));
     }

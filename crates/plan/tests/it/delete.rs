@@ -176,7 +176,7 @@ fn an_unknown_pool_or_part_keeps_the_control_plane() {
         &["- delete pool a  eks:eu-west-1/shop-eu", ". waits for a look at pool b, on throttled"],
     );
     check(
-        "{goal: Absent, cluster: ours Active, parts: {addon dns: unknown throttled}}",
+        "{goal: Released, cluster: ours Active, parts: {addon dns: unknown throttled}}",
         &[". waits for a look at managed add-on dns, on throttled"],
     );
     check(
@@ -186,6 +186,18 @@ fn an_unknown_pool_or_part_keeps_the_control_plane() {
     check(
         "{goal: Absent, cluster: absent, pools: {b: unknown throttled}}",
         &[". waits for a look at pool b, on throttled"],
+    );
+}
+
+#[test]
+fn a_part_that_ends_with_the_control_plane_need_not_be_seen() {
+    check(
+        "{goal: Absent, cluster: ours Active, parts: {addon dns: unknown throttled}}",
+        &["- delete control plane  eks:eu-west-1/shop-eu"],
+    );
+    check(
+        "{goal: Absent, cluster: absent, parts: {addon dns: unknown throttled}}",
+        &[". waits for a look at managed add-on dns, on throttled"],
     );
 }
 

@@ -126,10 +126,19 @@ fn an_old_pool_is_drained_when_its_successor_is_ready() {
         check(&format!("{{{READY}{drains}}}"), &["~ drain pool a"]);
     }
     let plan = planned(&format!("{{{READY}}}"));
-    let selector = "pool=a".to_owned();
-    let drain = MemberStep::Drain { pool: name("a"), selector, force: false };
+    let (selector, onto) = ("pool=a".to_owned(), "pool=a-1".to_owned());
+    let drain = MemberStep::Drain { pool: name("a"), selector, onto, force: false };
     assert_eq!(plan.steps, [Step::Member(drain)]);
     assert_eq!(plan.requeue, Some(BUSY));
+}
+
+#[test]
+fn a_successor_in_trouble_takes_nothing_over() {
+    check(
+        "{goal: Present, cluster: ours Active, pools: {a: ours Active, a-1: ours Active no machines for=a},
+          drains: {a: 3 3 0 09:55}, changes: [retire a for a-1]}",
+        &[". later: - delete pool a  eks:eu-west-1/shop-eu (waits: successor a-1)"],
+    );
 }
 
 #[test]

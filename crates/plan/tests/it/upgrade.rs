@@ -180,6 +180,19 @@ fn a_failed_upgrade_lets_images_roll_meanwhile() {
     );
 }
 
+/// The cloud's record of a roll says `version`, whatever the roll was for.
+#[test]
+fn a_failed_image_roll_is_not_begun_again_at_once() {
+    check(
+        "{goal: Present, cluster: ours Active, pools: {a: ours Active last=version/Failed/09:55/eviction},
+          changes: ['roll a: image; spec.i; new; old']}",
+        &[
+            ". later: ~ roll pool a image old → new (waits: the last one failed: eviction; again at 10:05 UTC)",
+            ". waits for another try at image of pool a, on eks: eviction",
+        ],
+    );
+}
+
 const TUESDAY: &str = "window: 'Europe/Berlin Tue 02:00 4h'";
 
 #[test]

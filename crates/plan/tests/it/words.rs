@@ -386,7 +386,12 @@ fn step(text: &str) -> Step {
         "update" | "upgrade" => CloudAction::Update(update(verb, rest, &[])),
         "drain" => {
             let selector = String::new();
-            return Step::Member(MemberStep::Drain { pool: name(on), selector, force: false });
+            return Step::Member(MemberStep::Drain {
+                pool: name(on),
+                selector,
+                onto: String::new(),
+                force: false,
+            });
         }
         "clean" => {
             let object = object(on);

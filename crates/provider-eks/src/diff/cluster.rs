@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::compare::{Leaf, leaves, show};
 use super::{InPlace, tags};
-use crate::config::field;
+use crate::config::{ADOPTED, field};
 
 /// How EKS takes a change of a wire path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,8 +114,10 @@ fn way(path: &str) -> Way {
 fn compared(declared: &Value, seen: &Value) -> Vec<Leaf> {
     let (declared, seen) = (normal(declared), normal(seen));
     let mut found = leaves(&declared, &seen);
-    // Absent means off: Auto Mode is on where the block is, and nowhere else.
-    if declared["computeConfig"].is_null() && seen["computeConfig"]["enabled"] == true {
+    // Absent means off: Auto Mode is on where the block is, and nowhere else. Of a cluster that others made it means
+    // whatever is set: switching it off would take all nodes of a cluster that was only to be adopted.
+    let decided = declared[ADOPTED] != true;
+    if decided && declared["computeConfig"].is_null() && seen["computeConfig"]["enabled"] == true {
         let path = "computeConfig.enabled".to_owned();
         found.push(Leaf { path, declared: json!(false), found: json!(true) });
     }
@@ -194,7 +196,10 @@ impl Found<'_> {
                 }
                 input["resourcesVpcConfig"] = both;
             }
-            AUTO_MODE if body["computeConfig"].is_null() => {
+            // EKS takes the three together only, also when a patch says no more than `enabled: false`.
+            AUTO_MODE
+                if body["computeConfig"].is_null() || body["computeConfig"]["enabled"] == false =>
+            {
                 input["computeConfig"] = json!({"enabled": false});
                 input["kubernetesNetworkConfig"] =
                     json!({"elasticLoadBalancing": {"enabled": false}});

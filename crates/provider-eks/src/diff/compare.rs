@@ -48,11 +48,36 @@ fn same(path: &str, declared: &Value, found: &Value) -> bool {
     }
 }
 
-/// The entries in an order of their own.
+/// The entries in an order of their own, without what says nothing.
 pub(super) fn sorted(list: &[Value]) -> Vec<String> {
-    let mut texts: Vec<String> = list.iter().map(Value::to_string).collect();
+    let mut texts: Vec<String> = list.iter().map(|entry| lean(entry).to_string()).collect();
     texts.sort();
     texts
+}
+
+/// A value whose objects hold no null, empty text, list or object: EKS tells a member that nobody gave in any of these
+/// forms, or not at all.
+pub(super) fn lean(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.iter().map(|(key, value)| (key, lean(value)));
+            let mut kept: Vec<(&String, Value)> = kept.filter(|(_, value)| !empty(value)).collect();
+            kept.sort_by_key(|(key, _)| *key);
+            Value::Object(kept.into_iter().map(|(key, value)| (key.clone(), value)).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(lean).collect()),
+        other => other.clone(),
+    }
+}
+
+fn empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// A value for a person.
@@ -79,5 +104,18 @@ mod tests {
         let paths: Vec<String> =
             leaves(&declared, &found).into_iter().map(|leaf| leaf.path).collect();
         assert_eq!(paths, ["a.b"]);
+    }
+
+    #[test]
+    fn entries_of_lists_are_the_same_without_what_says_nothing() {
+        let declared =
+            json!({"selectors": [{"namespace": "b"}, {"namespace": "a", "labels": {"x": "y"}}]});
+        let found = json!({"selectors": [
+            {"namespace": "a", "labels": {"x": "y", "z": ""}},
+            {"namespace": "b", "labels": {}, "more": [], "other": null},
+        ]});
+        assert_eq!(leaves(&declared, &found), []);
+        let other = json!({"selectors": [{"namespace": "a"}, {"namespace": "b"}]});
+        assert_eq!(leaves(&declared, &other).len(), 1, "a label is more than nothing");
     }
 }

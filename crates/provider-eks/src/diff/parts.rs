@@ -154,6 +154,9 @@ impl Part<'_> {
 
     /// Compared as JSON, declared keys only; EKS keeps the text as it was given.
     fn configuration(&self) -> Vec<Difference> {
+        if self.part.body["configurationValues"].is_null() {
+            return Vec::new();
+        }
         let parse = |value: &Value| -> Value {
             value.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
         };

@@ -8,7 +8,7 @@ use fleetwright_plan::{
 };
 use serde_json::{Map, Value, json};
 
-use super::compare::{Leaf, leaves, show, sorted};
+use super::compare::{Leaf, lean, leaves, show, sorted};
 use super::{InPlace, at_rest, create, tags};
 use crate::config::{IMAGE, IN_WINDOW, field};
 
@@ -222,7 +222,6 @@ impl Pool<'_> {
         let wanted = size(seen, "desiredSize");
         let mut scaling = self.told(&found(&["scalingConfig."]));
         if !scaling.is_empty() || !(min..=max).contains(&wanted) {
-            let desired = wanted.clamp(min, max.max(min));
             if scaling.is_empty() {
                 let field = field::pool(self.pool.name.as_str(), "scalingConfig.minSize");
                 let field = field.trim_end_matches(".min").to_owned();
@@ -230,8 +229,11 @@ impl Pool<'_> {
                 scaling.push(Difference { field, declared, found: wanted.to_string() });
             }
             differences.append(&mut scaling);
-            input["scalingConfig"] =
-                json!({"minSize": min, "maxSize": max, "desiredSize": desired});
+            input["scalingConfig"] = json!({"minSize": min, "maxSize": max});
+            // Between the bounds it is the autoscaler's, who may have changed it since we looked.
+            if !(min..=max).contains(&wanted) {
+                input["scalingConfig"]["desiredSize"] = json!(wanted.clamp(min, max.max(min)));
+            }
         }
         let labels = self.told(&found(&["labels."]));
         if !labels.is_empty() {
@@ -274,7 +276,8 @@ impl Pool<'_> {
             return None;
         }
         let id = |taint: &Value| (taint["key"].clone(), taint["effect"].clone());
-        let add: Vec<&Value> = declared.iter().filter(|taint| !seen.contains(taint)).collect();
+        let there = |taint: &&Value| seen.iter().any(|found| lean(found) == lean(taint));
+        let add: Vec<&Value> = declared.iter().filter(|taint| !there(taint)).collect();
         let gone = |taint: &&Value| !declared.iter().any(|kept| id(kept) == id(taint));
         let remove: Vec<&Value> = seen.iter().filter(gone).collect();
         let mut input = json!({});
@@ -286,7 +289,8 @@ impl Pool<'_> {
         }
         let words = |list: &[Value]| {
             let one = |taint: &Value| {
-                let value = taint["value"].as_str().map(|value| format!("={value}"));
+                let value = taint["value"].as_str().filter(|value| !value.is_empty());
+                let value = value.map(|value| format!("={value}"));
                 format!(
                     "{}{}:{}",
                     show(&taint["key"]),

@@ -15,23 +15,21 @@ use crate::{kind, wire};
 /// Stands for a whole kind whose list could not be had.
 const ALL: &str = "(list)";
 
-/// Every part. On the way out only Fargate profiles matter: the others go with the control plane.
+/// Every part, on the way out too: a release must find all that bears our tags. `mode` is the cluster's
+/// `accessConfig.authenticationMode`.
 pub(super) async fn look(
     look: Look<'_>,
     desired: Option<&DesiredCluster>,
+    mode: &Value,
 ) -> BTreeMap<PartKey, Seen<SeenPart>> {
     let mut parts = BTreeMap::new();
-    let kinds: &[&'static str] = match desired {
-        Some(_) => &[kind::ADD_ON, kind::ENTRY, kind::IDENTITY, kind::PROFILE],
-        None => &[kind::PROFILE],
-    };
-    for kind in kinds {
-        let found = match names(look, kind).await {
+    for kind in [kind::ADD_ON, kind::ENTRY, kind::IDENTITY, kind::PROFILE] {
+        let found = match names(look, kind, mode).await {
             Ok(found) => found,
             Err(error) => {
                 // What is declared may be there; without the list nobody knows.
                 let declared = desired.iter().flat_map(|desired| &desired.parts);
-                let declared = declared.filter(|part| part.key.kind == *kind);
+                let declared = declared.filter(|part| part.key.kind == kind);
                 let all = PartKey { kind, name: ALL.to_owned() };
                 for key in declared.map(|part| part.key.clone()).chain([all]) {
                     parts.insert(key, look.unknown(&error));
@@ -57,7 +55,11 @@ pub(super) async fn look(
 }
 
 /// Names of all parts of a kind, each with what it is described by.
-async fn names(look: Look<'_>, kind: &str) -> Result<Vec<(String, String)>, CloudError> {
+async fn names(
+    look: Look<'_>,
+    kind: &str,
+    mode: &Value,
+) -> Result<Vec<(String, String)>, CloudError> {
     let input = json!({"clusterName": look.address.external_name});
     let (operation, key) = match kind {
         kind::ADD_ON => ("ListAddons", "addons"),
@@ -68,8 +70,15 @@ async fn names(look: Look<'_>, kind: &str) -> Result<Vec<(String, String)>, Clou
     let call = look.call(operation, &Resource::Cluster);
     let found = match wire::list(look.client(), &call, (&input, key)).await {
         Ok(found) => found,
-        // A cluster whose access is in its ConfigMap only has no entries, and EKS refuses to list them.
-        Err(error) if kind == kind::ENTRY && error.code == "InvalidState" => Vec::new(),
+        // A cluster whose access is in its ConfigMap only has no entries, and EKS refuses to list them. One of before
+        // access entries tells no mode. Of any other the same refusal says nothing about what is there.
+        Err(error)
+            if kind == kind::ENTRY
+                && error.code == "InvalidState"
+                && (mode.is_null() || mode == "CONFIG_MAP") =>
+        {
+            Vec::new()
+        }
         Err(error) => return Err(error),
     };
     Ok(found.iter().filter_map(|found| identify(kind, found)).collect())

@@ -99,6 +99,15 @@ async fn pool_lines(edit: impl FnOnce(&mut Value), seen: impl FnOnce(&mut Value)
 
 const NONE: [&str; 0] = [];
 
+/// The input of the only update.
+fn update_input(desired: &DesiredCluster, snapshot: &Snapshot) -> Value {
+    let changes = crate::support::silent().diff(desired, snapshot);
+    let [Change { kind: ChangeKind::Update(update), .. }] = &changes[..] else {
+        unreachable!("one update: {changes:?}")
+    };
+    update.body["input"].clone()
+}
+
 #[tokio::test]
 async fn what_is_as_declared_differs_in_nothing() {
     let snapshot = look(described_cluster(), vec![described_pool()]).await;
@@ -230,6 +239,26 @@ async fn auto_mode_is_on_where_its_block_is_and_nowhere_else() {
             "    spec.eks.autoMode: false <- true"
         ]
     );
+    let adopt = |spec: &mut Value| spec["adoption"] = json!("Existing");
+    let on = |seen: &mut Value| seen["computeConfig"] = json!({"enabled": true});
+    assert_eq!(cluster_lines(adopt, on).await, NONE, "an adopted cluster keeps its nodes");
+    let patched = declared(|spec| {
+        adopt(spec);
+        spec["eks"]["payloadPatch"] = json!({"computeConfig": {"enabled": false}});
+    });
+    let mut cluster = described_cluster();
+    on(&mut cluster["cluster"]);
+    let snapshot = look_for(&patched, cluster, vec![described_pool()]).await;
+    assert_eq!(
+        update_input(&patched, &snapshot),
+        json!({
+            "name": "payments-eu-01",
+            "computeConfig": {"enabled": false},
+            "kubernetesNetworkConfig": {"elasticLoadBalancing": {"enabled": false}},
+            "storageConfig": {"blockStorage": {"enabled": false}}
+        }),
+        "EKS takes the three together only"
+    );
 }
 
 #[tokio::test]
@@ -284,6 +313,55 @@ async fn the_size_belongs_to_the_autoscaler_between_its_bounds() {
             "    spec.nodePools[general].size: 3 to 12 <- 13"
         ]
     );
+    for (max, size, sent) in [
+        (9, 7, json!({"minSize": 3, "maxSize": 12})),
+        (9, 2, json!({"minSize": 3, "maxSize": 12, "desiredSize": 3})),
+        (20, 13, json!({"minSize": 3, "maxSize": 12, "desiredSize": 12})),
+    ] {
+        let mut pool = described_pool();
+        pool["nodegroup"]["scalingConfig"] =
+            json!({"minSize": 3, "maxSize": max, "desiredSize": size});
+        let input = update_input(&desired(), &look(described_cluster(), vec![pool]).await);
+        assert_eq!(input["scalingConfig"], sent, "{size} nodes");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_value_of_a_taint_is_none_and_the_last_taint_goes_by_patch() {
+    let taint = json!([{"key": "gpu", "value": "", "effect": "NO_SCHEDULE"}]);
+    let seen = |seen: &mut Value| seen["taints"] = taint.clone();
+    let edit = |pool: &mut Value| pool["taints"] = json!([{"key": "gpu", "effect": "NoSchedule"}]);
+    assert_eq!(pool_lines(edit, seen).await, NONE);
+    assert_eq!(pool_lines(|_| {}, seen).await, NONE, "whatever is set");
+    let patch = |pool: &mut Value| pool["eks"]["payloadPatch"] = json!({"taints": []});
+    assert_eq!(
+        pool_lines(patch, seen).await[1..],
+        ["    spec.nodePools[general].taints: none <- gpu:NO_SCHEDULE"]
+    );
+}
+
+#[tokio::test]
+async fn an_add_on_without_declared_configuration_keeps_what_is_set() {
+    let found = |edit: Value| async move {
+        let desired = declared(|spec| spec["eks"]["managedAddOns"] = json!([edit]));
+        let (provider, _) = answering(|line| match line {
+            "GET /clusters/payments-eu-01" => ok(&described_cluster()),
+            "GET /clusters/payments-eu-01/addons" => ok(&json!({"addons": ["coredns"]})),
+            "GET /clusters/payments-eu-01/addons/coredns" => ok(&json!({"addon": {
+                "addonName": "coredns",
+                "addonArn": "arn:aws:eks:eu-west-1:111122223333:addon/payments-eu-01/coredns/1",
+                "status": "ACTIVE",
+                "configurationValues": "{\"replicaCount\": 4}",
+                "tags": crate::support::tags()
+            }})),
+            _ => ok(&json!({})),
+        });
+        let snapshot = provider.observe(&access(), &desired.address, Some(&desired)).await;
+        lines_of(&desired, &snapshot)
+    };
+    assert_eq!(found(json!({"name": "coredns"})).await, ["+ pool general"]);
+    let declared = found(json!({"name": "coredns", "configuration": {"replicaCount": 3}})).await;
+    assert_eq!(declared.len(), 3, "{declared:?}");
 }
 
 #[tokio::test]

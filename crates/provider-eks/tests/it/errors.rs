@@ -193,6 +193,32 @@ async fn half_a_look_is_no_look() {
     assert!(matches!(pools[..], [Seen::Unknown { .. }]), "{snapshot:?}");
 }
 
+/// On the way out as well: a release must find every part that bears our tags.
+#[tokio::test]
+async fn a_part_is_seen_on_the_way_out_and_a_refused_list_is_not_an_empty_one() {
+    for (mode, known) in [("CONFIG_MAP", true), ("API", false), ("API_AND_CONFIG_MAP", false)] {
+        let (provider, _) = answering(move |line| match line {
+            "GET /clusters/payments-eu-01" => {
+                let mut cluster = described_cluster();
+                cluster["cluster"]["accessConfig"]["authenticationMode"] = json!(mode);
+                ok(&cluster)
+            }
+            "GET /clusters/payments-eu-01/addons" => ok(&json!({"addons": ["coredns"]})),
+            "GET /clusters/payments-eu-01/addons/coredns" => {
+                ok(&json!({"addon": {"addonName": "coredns", "status": "ACTIVE"}}))
+            }
+            "GET /clusters/payments-eu-01/access-entries" => {
+                refusal(400, "InvalidRequestException", "the authentication mode")
+            }
+            _ => ok(&json!({})),
+        });
+        let snapshot = provider.observe(&access(), &desired().address, None).await;
+        let unknown = |seen: &&Seen<_>| matches!(seen, Seen::Unknown { .. });
+        let parts = (snapshot.parts.len(), snapshot.parts.values().filter(unknown).count());
+        assert_eq!(parts, if known { (1, 0) } else { (2, 1) }, "mode {mode}: {snapshot:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_status_word_that_we_do_not_know_is_not_guessed() {
     let (provider, _) = answering(|_| {

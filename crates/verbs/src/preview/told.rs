@@ -1,6 +1,8 @@
 //! A plan's steps as lines.
 
-use fleetwright_api_types::{ConditionStatus, ConditionType, Governed, ManagedCluster};
+use fleetwright_api_types::{
+    ANNOTATION_PAUSED, ConditionStatus, ConditionType, Governed, ManagedCluster,
+};
 use fleetwright_controllers::preview::Foreseen;
 use fleetwright_plan::{
     CloudAction, CloudStep, Difference, Held, KubernetesVersion, Resource, Step, Update, Upgrade,
@@ -10,23 +12,27 @@ use jiff::Timestamp;
 use super::outcome::{Line, NOW, What, or_none, plain_field};
 use crate::since::{between, rough};
 
-/// What surrounds a plan.
+/// What surrounds a step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Around<'a> {
+struct Around<'a> {
     /// Whose plan it is.
-    pub(super) cluster: &'a ManagedCluster,
+    cluster: &'a ManagedCluster,
+    /// What this look found in the way of the next version. `None`: not asked, or no answer.
+    blockers: Option<&'a [String]>,
     /// The instant that waits are counted from.
-    pub(super) now: Timestamp,
+    now: Timestamp,
 }
 
-/// Everything that is foreseen, in order: what is done, what waits, what is left, what is refused.
-pub(super) fn told(foreseen: &Foreseen, around: Around<'_>) -> Vec<Line> {
+/// Everything that is foreseen of a cluster, in order: what is done, what waits, what is left, what is refused.
+pub(super) fn told(foreseen: &Foreseen, cluster: &ManagedCluster, now: Timestamp) -> Vec<Line> {
+    let around = Around { cluster, blockers: foreseen.blockers.as_deref(), now };
     let mut lines: Vec<Line> =
         foreseen.problems.iter().map(|problem| refusal(&problem.to_string())).collect();
     if let Some(plan) = &foreseen.plan {
         let now = plan.steps.iter().filter_map(|step| line(step, around));
-        lines.extend(now);
-        lines.extend(plan.held.iter().filter_map(|one| held(one, around)));
+        let held = plan.held.iter().filter_map(|one| held(one, around));
+        let writes = now.chain(held);
+        lines.extend(writes.map(|line| if foreseen.paused { paused(line) } else { line }));
         lines.extend(plan.waiting.iter().map(|waiting| Line {
             until: waiting.until,
             when: format!("waits: {}{}", waiting.on, away(waiting.until, around.now)),
@@ -71,6 +77,13 @@ fn left(difference: &Difference) -> Line {
 fn held(Held { step, why, until }: &Held, around: Around<'_>) -> Option<Line> {
     let when = format!("waits: {why}{}", away(*until, around.now));
     Some(Line { when, until: *until, ..line(step, around)? })
+}
+
+/// The same line for a paused cluster: whatever else it waits for, nobody knows when.
+fn paused(line: Line) -> Line {
+    let besides = line.when.strip_prefix("waits: ").map(|why| format!("; {why}"));
+    let when = format!("waits: annotation {ANNOTATION_PAUSED}{}", besides.unwrap_or_default());
+    Line { when, until: None, ..line }
 }
 
 /// ` (33 h)`.
@@ -146,7 +159,7 @@ fn upgrade_line(resource: &Resource, upgrade: Upgrade, around: Around<'_>) -> Li
         other => (format!("~ {other} version"), rolls(minors), minors),
     };
     let blockers = match resource {
-        Resource::Cluster => blockers(around.cluster),
+        Resource::Cluster => blockers(around),
         Resource::Pool(_) | Resource::Part(_) => Vec::new(),
     };
     Line { detail, how, writes, blockers, ..bare(What::CloudWrite, text) }
@@ -171,9 +184,12 @@ fn rolls(times: usize) -> String {
     }
 }
 
-/// What the last look found in the way of the next version.
-fn blockers(cluster: &ManagedCluster) -> Vec<String> {
-    let listed = cluster.status.iter().flat_map(|status| &status.conditions);
+/// What is in the way of the next version: by this look or, without its answer, by the last one of the hub.
+fn blockers(around: Around<'_>) -> Vec<String> {
+    if let Some(seen) = around.blockers {
+        return seen.to_vec();
+    }
+    let listed = around.cluster.status.iter().flat_map(|status| &status.conditions);
     listed
         .filter(|one| one.type_ == ConditionType::UpgradeReady)
         .filter(|one| one.status == ConditionStatus::False)
@@ -260,12 +276,15 @@ mod tests {
 
     #[track_caller]
     fn check(plan: Plan, cluster: &ManagedCluster, expected: &[&str]) {
-        let foreseen = Foreseen { plan: Some(plan), ..Foreseen::default() };
-        let around = Around { cluster, now: NOW_IS.parse().expect("a time") };
+        check_foreseen(&Foreseen { plan: Some(plan), ..Foreseen::default() }, cluster, expected);
+    }
+
+    #[track_caller]
+    fn check_foreseen(foreseen: &Foreseen, cluster: &ManagedCluster, expected: &[&str]) {
         let entry = Entry {
             cluster: "shop/one".to_owned(),
             concerned: true,
-            lines: told(&foreseen, around),
+            lines: told(foreseen, cluster, NOW_IS.parse().expect("a time")),
         };
         let text = Outcome::new(vec![entry], Vec::new()).text();
         let text: Vec<&str> = text.iter().map(|line| line.trim_start_matches("shop/one")).collect();
@@ -299,6 +318,22 @@ mod tests {
     }
 
     #[test]
+    fn what_this_look_finds_in_the_way_counts_before_what_the_hub_knew() {
+        let steps = vec![step(Resource::Cluster, CloudAction::Update(upgrade(35, 36)))];
+        let plan = Plan { steps, ..Plan::default() };
+        let totals = "1 of 1 cluster · 1 cloud write (1 now, 0 wait) · 0 deletes · nothing else touched (-o markdown for a pull request)";
+        let line = "~ version 1.35 → 1.36 now ! Deprecated APIs: used";
+        let seen = |blockers: &[&str]| Foreseen {
+            plan: Some(plan.clone()),
+            blockers: Some(blockers.iter().map(ToString::to_string).collect()),
+            ..Foreseen::default()
+        };
+        check_foreseen(&seen(&["Deprecated APIs: used"]), &cluster(0, "old news"), &[line, totals]);
+        let line = "~ version 1.35 → 1.36 now";
+        check_foreseen(&seen(&[]), &cluster(0, "old news"), &[line, totals]);
+    }
+
+    #[test]
     fn the_first_minor_of_a_walk_is_now_and_the_rest_waits() {
         let plan = Plan {
             steps: vec![step(Resource::Cluster, CloudAction::Update(upgrade(34, 36)))],
@@ -315,6 +350,34 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_a_paused_cluster_is_now() {
+        let held = Held {
+            step: step(pool("old"), CloudAction::Delete),
+            why: "window Tue 02:00".to_owned(),
+            until: Some("2026-11-24T02:00:00Z".parse().expect("a time")),
+        };
+        let sizes = update("scaling", &[["spec.nodePools[p0].size.max", "16", "12"]]);
+        let plan = Plan {
+            steps: vec![step(pool("p0"), CloudAction::Update(sizes))],
+            held: vec![held],
+            ..Plan::default()
+        };
+        let foreseen = Foreseen { plan: Some(plan), paused: true, ..Foreseen::default() };
+        let cluster = cluster(1, "");
+        let lines = told(&foreseen, &cluster, NOW_IS.parse().expect("a time"));
+        assert!(lines.iter().all(|line| line.until.is_none()), "{lines:?}");
+        check_foreseen(
+            &foreseen,
+            &cluster,
+            &[
+                "~ nodePools[p0].size.max 12 → 16 in place waits: annotation fleetwright.dev/paused",
+                "- delete pool old waits: annotation fleetwright.dev/paused; window Tue 02:00 (33 h)",
+                "1 of 1 cluster · 2 cloud writes (0 now, 2 wait) · 1 delete · nothing else touched (-o markdown for a pull request)",
+            ],
+        );
+    }
+
+    #[test]
     fn deletes_waits_refusals_and_what_is_left_have_their_signs() {
         let mut until = Waiting::new("the deletion to be confirmed", "a person");
         until.until = Some("2026-11-22T17:10:00Z".parse().expect("a time"));
@@ -323,7 +386,12 @@ mod tests {
         let plan = Plan {
             steps: vec![
                 step(pool("old"), CloudAction::Delete),
-                Step::Member(MemberStep::Drain { pool: name, selector, force: false }),
+                Step::Member(MemberStep::Drain {
+                    pool: name,
+                    selector,
+                    onto: String::new(),
+                    force: false,
+                }),
                 step(pool("p0"), CloudAction::Claim { tags: BTreeMap::new(), from: None }),
             ],
             waiting: vec![until],
@@ -333,8 +401,7 @@ mod tests {
         };
         let foreseen = Foreseen { plan: Some(plan), ..Foreseen::default() };
         let cluster = cluster(1, "");
-        let around = Around { cluster: &cluster, now: NOW_IS.parse().expect("a time") };
-        let lines = told(&foreseen, around);
+        let lines = told(&foreseen, &cluster, NOW_IS.parse().expect("a time"));
         let shown: Vec<(What, &str, &str)> =
             lines.iter().map(|line| (line.what, line.text.as_str(), line.when.as_str())).collect();
         assert_eq!(

@@ -22,11 +22,11 @@ pub(super) async fn look(client: &Client) -> Result<Looked, Failure> {
     let namespaces = Api::<Namespace>::all(client.clone())
         .list(&ListParams::default())
         .await
-        .map_err(|error| Failure::kube("list the member's namespaces", &error))?;
+        .map_err(|error| unseen("list the member's namespaces", &error))?;
     let policies = Api::<NetworkPolicy>::all(client.clone())
         .list(&ours)
         .await
-        .map_err(|error| Failure::kube("list the member's networkpolicies", &error))?;
+        .map_err(|error| unseen("list the member's networkpolicies", &error))?;
     let asked = |annotations: &BTreeMap<String, String>| {
         instant(annotations.get(ANNOTATION_HANDS_OFF_UNTIL)?)
     };
@@ -59,6 +59,16 @@ pub(super) async fn look(client: &Client) -> Result<Looked, Failure> {
         })
         .collect();
     Ok(Looked { member: MemberSnapshot { namespaces, network_policies }, hands_off })
+}
+
+/// A look that failed. A list always exists: who answers 404 to it is no API server of a cluster, or not yet one. Nobody
+/// wrote first, so looking again at once would go on for ever.
+fn unseen(deed: &str, error: &kube::Error) -> Failure {
+    let failure = Failure::kube(deed, error);
+    if failure.code == "NotFound" {
+        return Failure { class: Class::Transient, ..failure };
+    }
+    failure
 }
 
 /// Does one step.
@@ -118,4 +128,23 @@ async fn put_network_policy(
         .await
         .map(drop)
         .map_err(|error| Failure::kube(&deed, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_that_finds_no_such_path_is_tried_again_later_and_not_at_once() {
+        let nothing_here = |_: Request<Body>| async {
+            Response::builder().status(404).body(Body::from(b"404 page not found".to_vec()))
+        };
+        let client = Client::new(tower::service_fn(nothing_here), "default");
+        let failure = look(&client).await.expect_err("nothing is there");
+        assert_eq!((failure.class, failure.code.as_str()), (Class::Transient, "NotFound"));
+        assert!(failure.message.starts_with("cannot list the member's namespaces"), "{failure}");
+    }
 }
