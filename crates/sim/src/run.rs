@@ -11,6 +11,7 @@ use crate::invariants::{Watchdog, unsettled};
 use crate::play;
 use crate::sabotage::Sabotage;
 use crate::script::{self, Action, Expected};
+use crate::wires::LATEST_SECONDS;
 use crate::world::{Hub, World};
 
 /// Faults stop here, and the user is done before.
@@ -136,6 +137,9 @@ impl Run {
     async fn rebuilt(&mut self, hub: Hub) -> anyhow::Result<Hub> {
         let id = hub.id.clone();
         hub.kill().await;
+        // Restoring takes a person longer than a request can be on its way. What the lost hub sent has arrived or never
+        // will, so an object that is deleted at once leaves nothing behind that only the old hub knew of (seed 2617).
+        tokio::time::sleep(Duration::from_secs(LATEST_SECONDS as u64 + 10)).await;
         self.world.disk = MemoryStore::new();
         self.life += 1;
         let hub = self.world.start(self.life, self.sabotage, Some(&id)).await?;

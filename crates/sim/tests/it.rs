@@ -140,6 +140,24 @@ mod seeds {
         assert_eq!(deleted_while_the_create_is_on_its_way(Action::Delete), Vec::<String>::new());
     }
 
+    /// As soon as a hub is restored from Git, its user lets a cluster go.
+    #[test]
+    fn a_cluster_that_is_let_go_as_soon_as_its_hub_is_restored_is_released() {
+        let script = vec![
+            (0, Action::Create("c0".into(), Declared::plain())),
+            (60, Action::LoseTheHub),
+            (60, Action::Release("c0".into())),
+        ];
+        let scenario = Scenario {
+            seed: 1,
+            sabotage: Sabotage::None,
+            script: Some(script),
+            first_create: None,
+        };
+        let (outcome, _) = run::scenario(scenario).expect("a world");
+        assert_eq!(outcome.wrong, Vec::<String>::new());
+    }
+
     #[test]
     fn a_create_that_arrives_after_the_release_is_released_too() {
         assert_eq!(deleted_while_the_create_is_on_its_way(Action::Release), Vec::<String>::new());
