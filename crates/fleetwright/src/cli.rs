@@ -213,14 +213,6 @@ impl Cli {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let hint = || "write it like 90s, 10m or 1h".to_owned();
-    let unit = text.chars().last().ok_or_else(hint)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        _ => return Err(hint()),
-    };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_invalid| hint())?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(hint)
+    let seconds = fleetwright_api_types::duration_seconds(text);
+    seconds.map(Duration::from_secs).ok_or_else(|| "write it like 90s, 10m or 1h".to_owned())
 }

@@ -168,11 +168,7 @@ pub async fn is_leaving(user: &Client) -> bool {
 /// # Errors
 /// When the hub refuses it.
 pub async fn from_git(user: &Client, expected: &Expected) -> anyhow::Result<()> {
-    let mut fresh = Expected::default();
-    prepare(user, &mut fresh).await?;
-    let policies: Api<ClusterPolicy> = Api::all(user.clone());
-    let patch = json!({"spec": {"podSecurity": {"level": expected.level}}});
-    policies.patch("baseline", &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    prepare(user, expected.level).await?;
     for (name, declared) in &expected.live {
         let object: ManagedCluster = serde_json::from_value(declared.manifest(name))?;
         create(Api::namespaced(user.clone(), NAMESPACE), &object).await?;
