@@ -11,12 +11,48 @@ use crate::target::{Hub, Target, Tools};
 use crate::wait::{self, Look};
 
 const NAMESPACE: &str = "fleetwright-e2e";
-const CLUSTER: &str = "walk";
+/// The only subscription of the simulated Azure.
+const SUBSCRIPTION: &str = "33333333-3333-4333-8333-333333333333";
 const KIND: &str = "managedclusters.fleetwright.dev";
-const REFERENCE: &str = "fleetwright-e2e/walk";
 const DECLARED_CIDR: &str = "203.0.113.0/24";
 /// For everything that the simulated cloud does in seconds.
 const STEP_LIMIT: Duration = Duration::from_secs(120);
+
+/// One cluster of the scenario; each lives on another cloud.
+struct One {
+    name: &'static str,
+    /// Its ProviderConfig.
+    account: &'static str,
+    /// What is its cloud's of account, cluster and pool.
+    block: fn() -> (Value, Value, Value),
+    /// What a stranger changes, as `fleetwright sim drift` takes it.
+    drift: &'static str,
+    /// The end of that field's path.
+    drifted: &'static str,
+}
+
+impl One {
+    fn reference(&self) -> String {
+        format!("{NAMESPACE}/{}", self.name)
+    }
+}
+
+const CLUSTERS: [One; 2] = [
+    One {
+        name: "walk",
+        account: "e2e",
+        block: eks,
+        drift: "eks.network.endpoint.publicCidrs=0.0.0.0/0",
+        drifted: "publicCidrs",
+    },
+    One {
+        name: "walk-aks",
+        account: "e2e-azure",
+        block: aks,
+        drift: "aks.apiServer.authorizedCidrs=0.0.0.0/0",
+        drifted: "authorizedCidrs",
+    },
+];
 
 /// Runs the whole scenario. `home` takes everything it writes; on a foreign API server it removes
 /// its own objects at the end and leaves the CRDs and the policy.
@@ -31,8 +67,8 @@ pub fn run(target: &Target, tools: &Tools, home: &Path) -> Result<()> {
     let protected = protect(&hub, tools)?;
     type Step = fn(&Hub, bool) -> Result<()>;
     let steps: [(&str, Step); 6] = [
-        ("apply a cluster, version 1.33", |hub, _| apply(hub)),
-        ("it becomes Ready", |hub, _| becomes_ready(hub, "1.33")),
+        ("apply a cluster on each cloud, version 1.33", |hub, _| apply(hub)),
+        ("they become Ready", |hub, _| becomes_ready(hub, "1.33")),
         ("upgrade to 1.34: control plane, then pool", |hub, _| upgrade(hub)),
         ("drift is found and put back", |hub, _| drift(hub)),
         ("delete: refused until confirmed", refused),
@@ -41,14 +77,21 @@ pub fn run(target: &Target, tools: &Tools, home: &Path) -> Result<()> {
     for (name, step) in steps {
         said(name);
         if let Err(error) = step(&hub, protected).and_then(|()| hub.running.check()) {
-            let why = hub.fleetwright("why", &[REFERENCE]);
-            let why = why.unwrap_or_else(|error| format!("(no answer: {error:#})"));
+            let why = |one: &One| {
+                let told = hub.fleetwright("why", &[&one.reference()]);
+                let told = told.unwrap_or_else(|error| format!("(no answer: {error:#})"));
+                format!("{}: {told}", one.name)
+            };
+            let why: Vec<String> = CLUSTERS.iter().map(why).collect();
+            let why = why.join("\n");
             let log = hub.running.log_tail(20);
             return Err(error.context(format!("step {name:?}\nwhy:\n{why}\nlog:\n{log}")));
         }
     }
     said("clean up and stop");
-    hub.kubectl.run(&["delete", "providerconfigs.fleetwright.dev", "e2e"])?;
+    for one in &CLUSTERS {
+        hub.kubectl.run(&["delete", "providerconfigs.fleetwright.dev", one.account])?;
+    }
     hub.kubectl.run(&["delete", "namespace", NAMESPACE, "--wait=false"])?;
     hub.running.stop()?;
     said("done");
@@ -72,33 +115,63 @@ fn protect(hub: &Hub, tools: &Tools) -> Result<bool> {
 fn apply(hub: &Hub) -> Result<()> {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
         "metadata": {"name": NAMESPACE}});
-    let account = json!({"apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig",
-        "metadata": {"name": "e2e"}, "spec": {
-            "allowedNamespaces": {"names": [NAMESPACE]},
-            "aws": {"identity": {"type": "Environment"}}}});
-    let cluster = json!({"apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
-        "metadata": {"name": CLUSTER, "namespace": NAMESPACE}, "spec": {
-            "deletionPolicy": "Delete",
-            "version": "1.33",
-            "providerConfigRef": {"name": "e2e"},
-            "eks": {
-                "region": "eu-west-1",
-                "roleArn": "arn:aws:iam::111122223333:role/eks-control-plane",
-                "network": {
-                    "subnetIds": ["subnet-0a", "subnet-0b"],
-                    "endpoint": {"access": "PublicAndPrivate", "publicCidrs": [DECLARED_CIDR]}}},
-            "nodePools": [{
-                "name": "general",
-                "size": {"min": 2, "max": 4},
-                "eks": {"roleArn": "arn:aws:iam::111122223333:role/nodes"}}]}});
-    for document in [namespace, account, cluster] {
-        hub.kubectl.apply(&document.to_string())?;
+    hub.kubectl.apply(&namespace.to_string())?;
+    for One { name, account, block, .. } in &CLUSTERS {
+        let (account_block, cluster_block, pool_block) = block();
+        let account = json!({"apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig",
+            "metadata": {"name": account}, "spec": merged(&account_block, json!({
+                "allowedNamespaces": {"names": [NAMESPACE]}}))});
+        let cluster = json!({"apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
+            "metadata": {"name": name, "namespace": NAMESPACE}, "spec": merged(&cluster_block, json!({
+                "deletionPolicy": "Delete",
+                "version": "1.33",
+                "providerConfigRef": {"name": account["metadata"]["name"]},
+                "nodePools": [merged(&pool_block, json!({
+                    "name": "general",
+                    "size": {"min": 2, "max": 4}}))]}))});
+        hub.kubectl.apply(&account.to_string())?;
+        hub.kubectl.apply(&cluster.to_string())?;
     }
     Ok(())
 }
 
-fn cluster(hub: &Hub) -> Result<Value> {
-    hub.kubectl.get(&[KIND, "-n", NAMESPACE, CLUSTER])
+fn merged(more: &Value, mut into: Value) -> Value {
+    for (key, value) in more.as_object().into_iter().flatten() {
+        into[key] = value.clone();
+    }
+    into
+}
+
+/// What is EKS's of account, cluster and pool.
+fn eks() -> (Value, Value, Value) {
+    (
+        json!({"aws": {"identity": {"type": "Environment"}}}),
+        json!({"eks": {
+            "region": "eu-west-1",
+            "roleArn": "arn:aws:iam::111122223333:role/eks-control-plane",
+            "network": {
+                "subnetIds": ["subnet-0a", "subnet-0b"],
+                "endpoint": {"access": "PublicAndPrivate", "publicCidrs": [DECLARED_CIDR]}}}}),
+        json!({"eks": {"roleArn": "arn:aws:iam::111122223333:role/nodes"}}),
+    )
+}
+
+/// What is AKS's of account, cluster and pool.
+fn aks() -> (Value, Value, Value) {
+    (
+        json!({"azure": {"identity": {"type": "Environment"}}}),
+        json!({"aks": {
+            "subscriptionId": SUBSCRIPTION,
+            "resourceGroup": "rg-e2e",
+            "location": "westeurope",
+            "entra": {"localAccounts": "Disabled"},
+            "apiServer": {"access": "Public", "authorizedCidrs": [DECLARED_CIDR]}}}),
+        json!({"role": "System", "aks": {"vmSize": "Standard_D4ds_v5"}}),
+    )
+}
+
+fn cluster(hub: &Hub, one: &One) -> Result<Value> {
+    hub.kubectl.get(&[KIND, "-n", NAMESPACE, one.name])
 }
 
 /// `True`, `False` or `Unknown`, and why.
@@ -135,61 +208,78 @@ fn is_ready(cluster: &Value, version: &str) -> Look {
 }
 
 fn becomes_ready(hub: &Hub, version: &str) -> Result<()> {
-    let what = format!("{REFERENCE} is Ready at {version}");
-    wait::until(&what, STEP_LIMIT, || Ok(is_ready(&cluster(hub)?, version)))
+    for one in &CLUSTERS {
+        let what = format!("{} is Ready at {version}", one.reference());
+        wait::until(&what, STEP_LIMIT, || Ok(is_ready(&cluster(hub, one)?, version)))?;
+    }
+    Ok(())
 }
 
-fn patch(hub: &Hub, change: &Value) -> Result<()> {
+fn patch(hub: &Hub, one: &One, change: &Value) -> Result<()> {
     let change = change.to_string();
-    let args = ["patch", KIND, "-n", NAMESPACE, CLUSTER, "--type=merge", "-p", &change];
+    let args = ["patch", KIND, "-n", NAMESPACE, one.name, "--type=merge", "-p", &change];
     hub.kubectl.run(&args).map(drop)
 }
 
 fn upgrade(hub: &Hub) -> Result<()> {
-    patch(hub, &json!({"spec": {"version": "1.34"}}))?;
+    for one in &CLUSTERS {
+        patch(hub, one, &json!({"spec": {"version": "1.34"}}))?;
+    }
     becomes_ready(hub, "1.34")
 }
 
 fn drift(hub: &Hub) -> Result<()> {
-    let change = "eks.network.endpoint.publicCidrs=0.0.0.0/0";
-    hub.fleetwright("sim", &["drift", REFERENCE, change])?;
-    // Otherwise the next look is minutes away.
-    let now = json!({"metadata": {"annotations": {"fleetwright.dev/reconcile-now": "e2e-drift"}}});
-    patch(hub, &now)?;
+    for one in &CLUSTERS {
+        hub.fleetwright("sim", &["drift", &one.reference(), one.drift])?;
+        // Otherwise the next look is minutes away.
+        let now =
+            json!({"metadata": {"annotations": {"fleetwright.dev/reconcile-now": "e2e-drift"}}});
+        patch(hub, one, &now)?;
+    }
+    for one in &CLUSTERS {
+        is_put_back(hub, one)?;
+    }
+    becomes_ready(hub, "1.34")
+}
+
+fn is_put_back(hub: &Hub, one: &One) -> Result<()> {
     wait::until("an event tells of the drift and its repair", STEP_LIMIT, || {
         let events = hub.kubectl.get(&["events", "-n", NAMESPACE])?;
         let events = events["items"].as_array().into_iter().flatten();
-        let mut texts = events.filter_map(|event| event["message"].as_str());
-        let told = |text: &str| text.starts_with("DriftRepaired") && text.contains("publicCidrs");
-        Ok(match texts.any(told) {
+        let mut about = events.filter(|event| event["involvedObject"]["name"] == one.name);
+        let told = |text: &str| text.starts_with("DriftRepaired") && text.contains(one.drifted);
+        Ok(match about.any(|event| event["message"].as_str().is_some_and(told)) {
             true => Look::Done,
-            false => Look::Waiting(condition(&cluster(hub)?, "DriftFree").1),
+            false => Look::Waiting(condition(&cluster(hub, one)?, "DriftFree").1),
         })
     })?;
     wait::until("the drift is put back", STEP_LIMIT, || {
-        let cluster = cluster(hub)?;
+        let cluster = cluster(hub, one)?;
         let (status, told) = condition(&cluster, "DriftFree");
         let repairs = cluster["status"]["drift"]["repairs"].as_array().map_or(0, Vec::len);
         let done = status == "True" && repairs > 0;
         Ok(if done { Look::Done } else { Look::Waiting(format!("{told}; {repairs} repairs")) })
-    })?;
-    becomes_ready(hub, "1.34")
+    })
 }
 
-fn uid(hub: &Hub) -> Result<String> {
-    let cluster = cluster(hub)?;
+fn uid(hub: &Hub, one: &One) -> Result<String> {
+    let cluster = cluster(hub, one)?;
     cluster["metadata"]["uid"].as_str().map(str::to_owned).context("the cluster has no uid")
 }
 
 fn refused(hub: &Hub, protected: bool) -> Result<()> {
-    let delete = ["delete", KIND, "-n", NAMESPACE, CLUSTER, "--wait=false"];
+    CLUSTERS.iter().try_for_each(|one| one_is_refused(hub, one, protected))
+}
+
+fn one_is_refused(hub: &Hub, one: &One, protected: bool) -> Result<()> {
+    let delete = ["delete", KIND, "-n", NAMESPACE, one.name, "--wait=false"];
     if protected {
         // A policy takes some seconds to come into force on a real server; it was applied long ago.
         let Err(refusal) = hub.kubectl.run(&delete) else {
             bail!("the deletion was not refused, though nobody has confirmed it");
         };
         let refusal = format!("{refusal:#}");
-        let command = format!("fleetwright.dev/confirm-delete={}", uid(hub)?);
+        let command = format!("fleetwright.dev/confirm-delete={}", uid(hub, one)?);
         if !refusal.contains(&command) {
             bail!("the refusal does not say how to confirm ({command}): {refusal}");
         }
@@ -197,17 +287,20 @@ fn refused(hub: &Hub, protected: bool) -> Result<()> {
     }
     hub.kubectl.run(&delete)?;
     wait::until("the deletion waits for its confirmation", STEP_LIMIT, || {
-        let (_, told) = condition(&cluster(hub)?, "Synced");
+        let (_, told) = condition(&cluster(hub, one)?, "Synced");
         let held = told.contains("AwaitingConfirmation");
         Ok(if held { Look::Done } else { Look::Waiting(told) })
     })
 }
 
 fn delete(hub: &Hub) -> Result<()> {
-    let uid = uid(hub)?;
-    patch(hub, &json!({"metadata": {"annotations": {"fleetwright.dev/confirm-delete": uid}}}))?;
-    hub.kubectl.run(&["delete", KIND, "-n", NAMESPACE, CLUSTER, "--wait=false"])?;
-    wait::until("the cluster object is gone", STEP_LIMIT, || {
+    for one in &CLUSTERS {
+        let uid = uid(hub, one)?;
+        let confirm = json!({"metadata": {"annotations": {"fleetwright.dev/confirm-delete": uid}}});
+        patch(hub, one, &confirm)?;
+        hub.kubectl.run(&["delete", KIND, "-n", NAMESPACE, one.name, "--wait=false"])?;
+    }
+    wait::until("the cluster objects are gone", STEP_LIMIT, || {
         let list = hub.kubectl.get(&[KIND, "-n", NAMESPACE])?;
         let left = list["items"].as_array().and_then(|items| items.first());
         Ok(match left {

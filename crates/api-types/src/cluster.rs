@@ -6,9 +6,11 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::aks::AksSpec;
 use crate::eks::EksSpec;
 use crate::maintenance::Maintenance;
 use crate::node_pool::NodePool;
+use crate::registration::Registration;
 use crate::status::ManagedClusterStatus;
 
 /// One Kubernetes cluster that Fleetwright provisions and keeps as declared.
@@ -49,7 +51,8 @@ use crate::status::ManagedClusterStatus;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.eks)").message("exactly one provider block is needed: eks"))]
+#[x_kube(validation = Rule::new("[has(self.eks), has(self.aks)].exists_one(given, given)").message("exactly one provider block is needed: eks or aks"))]
+#[x_kube(validation = Rule::new("has(self.eks) == has(oldSelf.eks) && has(self.aks) == has(oldSelf.aks)").message("the provider block cannot change for another: make a new object"))]
 pub struct ManagedClusterSpec {
     /// How far we may go. Absent: `Manage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,9 +80,15 @@ pub struct ManagedClusterSpec {
     /// When disruptive work may start. Absent: at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
+    /// Where else the cluster is made known. Absent: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
     /// An Amazon EKS cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eks: Option<EksSpec>,
+    /// An Azure AKS cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aks: Option<AksSpec>,
     /// Groups of equal nodes. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 30))]
@@ -91,7 +100,13 @@ impl ManagedClusterSpec {
     /// The key of the provider block that is given. One block is given at most; the schema sees to that.
     #[must_use]
     pub const fn provider(&self) -> Option<&'static str> {
-        if self.eks.is_some() { Some("eks") } else { None }
+        if self.eks.is_some() {
+            Some("eks")
+        } else if self.aks.is_some() {
+            Some("aks")
+        } else {
+            None
+        }
     }
 }
 
@@ -137,6 +152,7 @@ pub enum Adoption {
 #[x_kube(crates(kube_core = "kube_core"))]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("(self.type == 'HttpProxy') == has(self.proxyUrl)").message("proxyUrl goes with type HttpProxy, and only with it"))]
+#[x_kube(validation = Rule::new("self.type != 'Agent'").message("type Agent is reserved and not built yet; use Direct or HttpProxy"))]
 pub struct ConnectionSpec {
     /// The way.
     #[serde(rename = "type")]
@@ -154,4 +170,6 @@ pub enum ConnectionType {
     Direct,
     /// Through an HTTP proxy.
     HttpProxy,
+    /// Through an agent in the cluster that calls out to us. Reserved: refused until it is built.
+    Agent,
 }

@@ -7,6 +7,8 @@
 #![allow(unreachable_pub, reason = "KubeSchema derives hidden public twins of our structs")]
 #![allow(clippy::duplicated_attributes, reason = "each printcolumn has a type of its own")]
 
+mod aks;
+mod azure_config;
 mod cluster;
 mod condition;
 mod eks;
@@ -15,12 +17,21 @@ mod maintenance;
 mod node_pool;
 mod policy;
 mod provider_config;
+mod registration;
 mod status;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube_core::CustomResourceExt;
 use serde_json::{Value, json};
 
+pub use aks::{
+    AksAddOn, AksApiServer, AksApiServerAccess, AksAuthorization, AksAutoUpgrade, AksDataplane,
+    AksDiskType, AksEntra, AksEvictionPolicy, AksIdentity, AksIdentityType,
+    AksMaintenanceConfiguration, AksNetwork, AksNetworkPlugin, AksNetworkPolicy, AksNodeOsChannel,
+    AksOs, AksOutbound, AksPluginMode, AksPool, AksSpec, AksSupport, AksTier, AksUpgradeChannel,
+    AzureResourceId, Toggle,
+};
+pub use azure_config::{AzureCloud, AzureConfig, AzureIdentity, AzureIdentityType};
 pub use cluster::{
     Adoption, ConnectionSpec, ConnectionType, DeletionPolicy, LocalRef, ManagedCluster,
     ManagedClusterSpec, ManagementMode,
@@ -34,7 +45,7 @@ pub use eks::{
 pub use maintenance::{Day, Governed, Maintenance, MaintenanceWindow, duration_seconds};
 pub use node_pool::{
     Capacity, EksPool, ImageUpdates, IntOrString, LaunchTemplate, NodePool, OnDrainTimeout,
-    PoolSize, PoolUpdate, Taint, TaintEffect,
+    PoolRole, PoolSize, PoolUpdate, Taint, TaintEffect,
 };
 pub use policy::{
     ClusterPolicy, ClusterPolicySpec, ClusterPolicyStatus, Direction, LabelSelector, Mode,
@@ -44,9 +55,10 @@ pub use provider_config::{
     AllowedNamespaces, AwsConfig, AwsIdentity, AwsIdentityType, ExternalId, Permission,
     ProviderConfig, ProviderConfigSpec, ProviderConfigStatus, ProviderLimits,
 };
+pub use registration::{ArgoCdRegistration, Registration};
 pub use status::{
     ClusterSummary, Connection, Drift, LastError, ManagedClusterStatus, Observed, ObservedPool,
-    Operation,
+    ObservedRegistration, Operation,
 };
 
 /// The API group of all our kinds.
@@ -69,6 +81,8 @@ pub const ANNOTATION_TAKE_OVER: &str = "fleetwright.dev/take-over";
 pub const SAFETY_CONFIG_MAP: &str = "safety";
 /// Finalizer held while a cloud resource of ours may exist.
 pub const FINALIZER_INFRASTRUCTURE: &str = "fleetwright.dev/infrastructure";
+/// Finalizer held while the cluster may be made known elsewhere: in an Argo CD.
+pub const FINALIZER_REGISTRATION: &str = "fleetwright.dev/registration";
 /// Value of `app.kubernetes.io/managed-by` on everything we write into members.
 pub const MANAGED_BY: &str = "fleetwright";
 

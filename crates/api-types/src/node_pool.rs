@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::aks::AksPool;
 use crate::eks::AwsResourceName;
 use crate::free::{free_object, int_or_string};
 
@@ -21,6 +22,9 @@ pub struct NodePool {
     pub name: String,
     /// How many nodes.
     pub size: PoolSize,
+    /// What the nodes are for; only AKS makes the difference. Absent: `User`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<PoolRole>,
     /// How the machines are bought. Absent: `OnDemand`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
@@ -40,6 +44,18 @@ pub struct NodePool {
     /// What EKS needs to know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eks: Option<EksPool>,
+    /// What AKS needs to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aks: Option<AksPool>,
+}
+
+/// What nodes are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PoolRole {
+    /// The cluster's own programs too; AKS needs one such pool of one node at least.
+    System,
+    /// Yours.
+    User,
 }
 
 /// Bounds of a pool; an autoscaler owns the size between them.

@@ -6,6 +6,7 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::azure_config::AzureConfig;
 use crate::{Condition, LocalRef};
 
 /// How to reach a cloud account, and who may use it.
@@ -25,7 +26,7 @@ use crate::{Condition, LocalRef};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.aws)").message("exactly one account block is needed: aws"))]
+#[x_kube(validation = Rule::new("[has(self.aws), has(self.azure)].exists_one(given, given)").message("exactly one account block is needed: aws or azure"))]
 pub struct ProviderConfigSpec {
     /// Namespaces whose clusters may use this account. Absent or empty: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,9 +39,21 @@ pub struct ProviderConfigSpec {
     /// An AWS account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<AwsConfig>,
+    /// An Azure account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<AzureConfig>,
     /// What may be done there at most, checked on the final request. Absent: no limit but the account's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<ProviderLimits>,
+}
+
+impl ProviderConfigSpec {
+    /// The Secret in Fleetwright's own namespace that the account's identity names, if it names one.
+    #[must_use]
+    pub fn secret_ref(&self) -> Option<&LocalRef> {
+        let aws = self.aws.as_ref().and_then(|aws| aws.identity.secret_ref.as_ref());
+        aws.or_else(|| self.azure.as_ref()?.identity.secret_ref.as_ref())
+    }
 }
 
 /// What may be done in an account at most.
@@ -48,7 +61,7 @@ pub struct ProviderConfigSpec {
 #[x_kube(crates(kube_core = "kube_core"))]
 #[serde(rename_all = "camelCase")]
 pub struct ProviderLimits {
-    /// Accounts that the identity may turn out to be in. Absent: any.
+    /// Accounts that may be used: AWS accounts that the identity may turn out to be in, Azure subscriptions. Absent: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -58,11 +71,34 @@ pub struct ProviderLimits {
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub regions: Vec<String>,
-    /// Roles that any request may hand to the cloud, by ARN; `*` stands for any text. Absent: any.
+    /// Roles that any request may hand to the cloud, and that Argo CD may be told to assume, by ARN; `*` stands for any text.
+    /// Absent: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub role_arns: Vec<String>,
+    /// Azure resource groups that may hold clusters; `*` stands for any text. Absent: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub resource_groups: Vec<String>,
+    /// Azure managed identities that any request may hand to the cloud, by resource id; `*` stands for any text, and case
+    /// does not count. Absent: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub identity_ids: Vec<String>,
+    /// Argo CD projects that clusters may be registered in. Present: one of them must be named, since a registration without a
+    /// project is every project's. Absent: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub argocd_projects: Vec<String>,
+    /// Namespaces of the hub in which an Argo CD may be told of clusters. Absent: `argocd` only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub argocd_namespaces: Vec<String>,
     /// Whether clusters may use `payloadPatch`. Absent: `Allowed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_patch: Option<Permission>,

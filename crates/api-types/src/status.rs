@@ -23,6 +23,10 @@ pub struct ManagedClusterStatus {
     /// The generation that the rest of the status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// When what is declared was first seen as it is: since the last edit of `spec` or of the ProviderConfig.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "moment")]
+    pub edited_at: Option<Time>,
     /// The provider block in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
@@ -57,6 +61,9 @@ pub struct ManagedClusterStatus {
     /// The Secret that tells clients how to reach the cluster, once it can be reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig_secret_ref: Option<LocalRef>,
+    /// Where the cluster is made known beside the hub: noted before anything is written there, until it is gone again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<ObservedRegistration>,
     /// Short texts for `kubectl get`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<ClusterSummary>,
@@ -82,12 +89,25 @@ pub struct Observed {
     /// The ProviderConfig through which it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_config: Option<String>,
+    /// `uid/generation` of the ProviderConfig as it was last read: what differs since it was edited is our own change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub provider_config_revision: Option<String>,
     /// The cloud's account: twelve digits on AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// URL of the Kubernetes API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// SHA-256 of the certificate authority of that API, as the cloud gave it (PEM), in hexadecimal. A connection Secret that says
+    /// otherwise is not believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub certificate_authority_digest: Option<String>,
+    /// Whose the cluster is by its tags, where mode `Observe` found another object's: nothing connects to it or registers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub belongs_to: Option<String>,
     /// The running version of the control plane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
@@ -101,6 +121,23 @@ pub struct Observed {
     /// Nodes wanted by all pools together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<i32>,
+}
+
+/// The cluster Secret of an Argo CD; without namespace and name there is none, and `trouble` says why.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObservedRegistration {
+    /// Its namespace.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// Why it is not as declared. Absent: it is, or soon will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub trouble: Option<String>,
 }
 
 /// What is under way.

@@ -22,3 +22,5 @@ mod raw;
 mod redb;
 #[path = "it/support.rs"]
 mod support;
+#[path = "it/transcripts.rs"]
+mod transcripts;

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::azure::AksKey;
+use crate::eks::NODEGROUP_LABEL;
 use crate::faults::Fault;
 use crate::state::{Cluster, ClusterKey, with_values};
 use crate::{SettleError, Shared, paths};
@@ -17,7 +19,7 @@ pub enum DriftError {
         /// What was looked for.
         name: String,
     },
-    /// EKS could not hold that.
+    /// Its cloud could not hold that.
     #[error("{path} of {name} cannot drift: {reason}")]
     Refused {
         /// The cluster.
@@ -77,7 +79,7 @@ impl Shared {
         let simulation = self.ledger.simulation().await?;
         let now = self.clock.now();
         let mut orphans = simulation.orphans;
-        for mut cluster in self.ledger.all().await? {
+        for mut cluster in self.ledger.all::<ClusterKey>().await? {
             if cluster.advance(now, &simulation.faults).gone {
                 orphans.extend(cluster.orphans());
             }
@@ -95,11 +97,13 @@ impl Shared {
         value: Value,
     ) -> Result<(), DriftError> {
         let _turn = self.turn.lock().await;
-        let key = ClusterKey { region: region.to_owned(), name: name.to_owned() };
         let missing = || DriftError::NoCluster { region: region.to_owned(), name: name.to_owned() };
-        let found = self.ledger.one(&key).await.map_err(DriftError::Settle)?.ok_or_else(missing)?;
-        let settled = self.settle_cluster(found).await.map_err(DriftError::Settle)?;
-        let before = settled.ok_or_else(missing)?;
+        if let Some(key) = AksKey::by_external_name(name) {
+            return self.drift_aks(&key, missing(), path, value).await;
+        }
+        let key = ClusterKey { region: region.to_owned(), name: name.to_owned() };
+        let found = self.current(&key).await.map_err(DriftError::Settle)?;
+        let before = found.ok_or_else(missing)?;
         let mut cluster = before.clone();
         cluster.drift(path, value).map_err(|reason| DriftError::Refused {
             name: name.to_owned(),
@@ -107,7 +111,7 @@ impl Shared {
             reason,
         })?;
         self.follow(&before, &cluster).await.map_err(DriftError::Settle)?;
-        self.ledger.save(&cluster).await.map_err(DriftError::Settle)
+        self.ledger.save(&key, &cluster).await.map_err(DriftError::Settle)
     }
 
     /// Lets the member follow what changed in the record.
@@ -117,10 +121,15 @@ impl Shared {
         }
         for (name, old) in &before.nodegroups {
             match now.nodegroups.get(name) {
-                None => self.members.remove_nodes(&now.key, name).await?,
+                None => {
+                    let pool = (NODEGROUP_LABEL, name.as_str());
+                    self.members.remove_nodes(&now.key.member_id(), pool).await?;
+                }
                 Some(new) if new.request != old.request || new.version != old.version => {
                     // A node that drifts away from what the API takes is not there.
-                    self.members.sync_nodes(now, name, &old.request).await?;
+                    if let Some(machines) = now.machines(name, &old.request) {
+                        self.members.sync_nodes(&now.key.member_id(), machines).await?;
+                    }
                 }
                 Some(_) => {}
             }

@@ -9,6 +9,7 @@ mod cluster_update;
 mod fargate;
 mod identity;
 mod insights;
+mod machines;
 mod nodegroup;
 mod nodegroup_update;
 mod page;
@@ -19,25 +20,24 @@ mod tags;
 mod updates;
 mod versions;
 
-use std::sync::PoisonError;
-use std::time::Duration;
-
 use bytes::Bytes;
 use fleetwright_apiserver::MountedAt;
+use fleetwright_names::TAG_POOL;
 use http::{Request, Response};
 use serde_json::Value;
 
 pub(crate) use self::answer::{Dialect, EksError, escaped, seconds};
+pub(crate) use self::machines::NODEGROUP_LABEL;
 pub(crate) use self::releases::parameter as release_parameter;
 pub(crate) use self::shapes::{
     AccessScope, AddonRequest, ClusterRequest, FargateRequest, NodegroupRequest, PodIdentityRequest,
 };
 
 use self::route::{Op, Route};
-use crate::faults::{Subject, Verdict, judge};
+use crate::faults::{Nature, Subject, Verdict};
 use crate::principal::Principal;
 use crate::sigv4::{Refusal, Sent, verify_request};
-use crate::state::{Cluster, ClusterKey, Shadow};
+use crate::state::{Cluster, ClusterKey};
 use crate::{MOUNT_PATH, Shared, control};
 
 /// What an operation is called with.
@@ -139,10 +139,13 @@ impl Shared {
         });
         let pool = call.route.inner("node-groups").map(str::to_owned);
         let pool = pool.or_else(|| text("nodegroupName"));
+        let key = cluster.as_deref().map(|name| call.key(name));
+        let declared = self.declared_pool(key, pool.as_deref(), &fields).await?;
         let subject = Subject {
-            operation: call.route.op.name(),
             cluster: cluster.as_deref(),
             pool: pool.as_deref(),
+            declared_pool: declared.as_deref(),
+            ..Subject::eks(call.route.op.name())
         };
         let result = self.under_faults(&subject, &mut call).await;
         result.map_err(|error| {
@@ -163,14 +166,15 @@ impl Shared {
         let before = match subject.cluster {
             Some(name) if verdict.stale_seconds > 0 => {
                 let key = call.key(name);
-                let cluster = self.current(&key).await?;
+                let cluster = self.current(&key).await.map_err(EksError::server)?;
                 Some((key, cluster))
             }
             _ => None,
         };
         let answer = self.run(call).await?;
         if let Some((key, before)) = before {
-            self.cast_shadow(key, before, verdict.stale_seconds).await?;
+            let cast = self.cast_shadow(key, before, verdict.stale_seconds).await;
+            cast.map_err(EksError::server)?;
         }
         if verdict.lost { Err(EksError::lost()) } else { Ok(answer) }
     }
@@ -181,29 +185,11 @@ impl Shared {
         subject: &Subject<'_>,
         principal: &Principal,
     ) -> Result<Verdict, EksError> {
-        self.count(subject.operation);
-        let verdict = {
-            let _turn = self.turn.lock().await;
-            let mut simulation = self.ledger.simulation().await.map_err(EksError::server)?;
-            let (verdict, counted) = judge(&mut simulation.faults, subject);
-            if counted {
-                let saved = self.ledger.save_simulation(&simulation).await;
-                saved.map_err(EksError::server)?;
-            }
-            verdict
-        };
-        if verdict.wait_millis > 0 {
-            tokio::time::sleep(Duration::from_millis(verdict.wait_millis)).await;
-        }
+        let verdict = self.judged(subject).await.map_err(EksError::server)?;
         match verdict.refused {
             Some(kind) => Err(EksError::faulty(kind, subject.operation, &principal.session_arn())),
             None => Ok(verdict),
         }
-    }
-
-    fn count(&self, operation: &str) {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        *calls.entry(operation.to_owned()).or_default() += 1;
     }
 
     async fn run(&self, call: &Call<'_>) -> Result<Value, EksError> {
@@ -265,51 +251,43 @@ impl Shared {
         }
     }
 
-    /// A cluster as it is now.
-    async fn current(&self, key: &ClusterKey) -> Result<Option<Cluster>, EksError> {
-        match self.ledger.one(key).await.map_err(EksError::server)? {
-            Some(cluster) => self.settle_cluster(cluster).await.map_err(EksError::server),
-            None => Ok(None),
-        }
-    }
-
     /// The cluster that the path names: as it is for operations that change something, as far as word has got around
     /// for those that look.
     async fn existing(&self, call: &Call<'_>) -> Result<Cluster, EksError> {
         let name = call.name(0);
         let key = call.key(name);
-        let mut found = self.current(&key).await?;
-        let looks = Subject { operation: call.route.op.name(), ..Subject::default() }.reads();
-        if looks && let Some(shadow) = self.shadow_of(&key).await? {
+        let mut found = self.current(&key).await.map_err(EksError::server)?;
+        if Nature::of_eks(call.route.op.name()) == Nature::Reads
+            && let Some(shadow) = self.shadow_of(&key).await.map_err(EksError::server)?
+        {
             found = shadow;
         }
         found.ok_or_else(|| EksError::no_cluster(name))
     }
 
     async fn store(&self, cluster: &Cluster) -> Result<(), EksError> {
-        self.ledger.save(cluster).await.map_err(EksError::server)
+        self.ledger.save(&cluster.key, cluster).await.map_err(EksError::server)
     }
 
-    /// Lets readers see what was, for a while. An earlier shadow stays until its own time is over.
-    async fn cast_shadow(
+    /// What the declaration calls the node group that a call is about.
+    async fn declared_pool(
         &self,
-        key: ClusterKey,
-        before: Option<Cluster>,
-        seconds: u32,
-    ) -> Result<(), EksError> {
-        if self.shadow_of(&key).await?.is_some() {
-            return Ok(());
+        key: Option<ClusterKey>,
+        pool: Option<&str>,
+        fields: &Value,
+    ) -> Result<Option<String>, EksError> {
+        let (Some(key), Some(pool)) = (key, pool) else {
+            return Ok(None);
+        };
+        if !self.faults_name_pools().await.map_err(EksError::server)? {
+            return Ok(None);
         }
-        let until = self.clock.now().checked_add(Duration::from_secs(seconds.into()));
-        let until = until.unwrap_or(jiff::Timestamp::MAX);
-        let shadow = Shadow { key, until, before };
-        self.ledger.save_shadow(&shadow).await.map_err(EksError::server)
-    }
-
-    /// What readers see instead of a cluster, if they do not see it as it is; the inner `None`: nothing.
-    async fn shadow_of(&self, key: &ClusterKey) -> Result<Option<Option<Cluster>>, EksError> {
-        let shadow = self.ledger.shadow(key).await.map_err(EksError::server)?;
-        Ok(shadow.filter(|shadow| shadow.until > self.clock.now()).map(|shadow| shadow.before))
+        if let Some(said) = fields["tags"][TAG_POOL].as_str() {
+            return Ok(Some(said.to_owned()));
+        }
+        let cluster = self.ledger.one(&key).await.map_err(EksError::server)?;
+        let group = cluster.and_then(|mut cluster| cluster.nodegroups.remove(pool));
+        Ok(group.and_then(|mut group| group.tags.remove(TAG_POOL)))
     }
 }
 

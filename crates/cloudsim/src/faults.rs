@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// What goes wrong.
     pub kind: FaultKind,
-    /// The name of an EKS cluster.
+    /// The name of an EKS cluster; of an AKS cluster the name alone or `<subscription>/<group>/<name>`.
     #[serde(default)]
     pub cluster: Option<String>,
-    /// The name of a node group.
+    /// The name of a node group or agent pool, or the one that its tag `fleetwright.dev/pool` says.
     #[serde(default)]
     pub pool: Option<String>,
-    /// An operation, as the API reference names it: `CreateCluster`, `AssumeRole`, `GetParameter`.
+    /// An operation, as the API reference names it: `CreateCluster`, `AssumeRole`, `GetParameter`; of Azure
+    /// `ManagedClusters_CreateOrUpdate`, `AgentPools_Delete`, `Entra_Token`, ….
     #[serde(default)]
     pub operation: Option<String>,
     /// How many calls it hits; absent: all. [`FaultKind::Capacity`] is a state and not counted.
@@ -28,12 +29,13 @@ pub struct Fault {
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultKind {
-    /// `ThrottlingException`, 429.
+    /// `ThrottlingException` or `TooManyRequests`, 429.
     Throttle,
-    /// What creates something gets `ResourceLimitExceededException`.
+    /// What creates something gets `ResourceLimitExceededException` or `QuotaExceeded`.
     Quota,
     /// No machines can be had. A node group that is being made fails with `AsgInstanceLaunchFailures`; one that is
-    /// there loses a machine and is `DEGRADED`. Both recover when the fault is cleared.
+    /// there loses a machine and is `DEGRADED`. Both recover when the fault is cleared. On Azure, operations that need
+    /// new machines end as `Failed`, and what they were for stays so until somebody puts it again.
     Capacity,
     /// Answers come late.
     Slow {
@@ -42,55 +44,80 @@ pub enum FaultKind {
     },
     /// The call has its effect, and its answer is a 504. Hits reads only when it names them.
     LostAnswer,
-    /// `AccessDeniedException`, 403.
+    /// `AccessDeniedException` or `AuthorizationFailed`, 403.
     Denied,
-    /// `ExpiredTokenException`, 403.
+    /// `ExpiredTokenException`, 403, or `ExpiredAuthenticationToken`, 401.
     ExpiredCredentials,
     /// After something was created or deleted, `Describe…` and `List…` answer as before for a while.
     Stale {
         /// How long.
         seconds: u32,
     },
-    /// The next update ends as `Failed`.
+    /// The next update ends as `Failed`; on Azure also a deletion, if the fault names it.
     UpdateFails,
-    /// An upgrade insight is in `ERROR`, and versions are not updated without `force`.
+    /// An upgrade insight is in `ERROR`, and versions are not updated without `force` or `forceUpgrade`.
     UpgradeBlocked,
+}
+
+/// What a call does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Nature {
+    Reads,
+    Creates,
+    Updates,
+    Removes,
+    #[default]
+    Other,
+}
+
+impl Nature {
+    /// Of an operation of EKS, STS or SSM, which says so in its name.
+    pub(crate) fn of_eks(operation: &str) -> Self {
+        let begins = |verbs: &[&str]| verbs.iter().any(|verb| operation.starts_with(verb));
+        match () {
+            () if begins(&["Describe", "List", "Get"]) => Self::Reads,
+            () if begins(&["Create"]) => Self::Creates,
+            () if begins(&["Delete"]) => Self::Removes,
+            () if begins(&["Update", "AssociateEncryption"]) => Self::Updates,
+            () => Self::Other,
+        }
+    }
 }
 
 /// What a call is about.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Subject<'a> {
     pub(crate) operation: &'a str,
+    pub(crate) nature: Nature,
     pub(crate) cluster: Option<&'a str>,
+    /// The cluster's name where `cluster` is a longer one.
+    pub(crate) short_cluster: Option<&'a str>,
     pub(crate) pool: Option<&'a str>,
+    /// What the declaration calls the pool, by its tag.
+    pub(crate) declared_pool: Option<&'a str>,
 }
 
-impl Subject<'_> {
-    /// Whether it only looks.
-    pub(crate) fn reads(&self) -> bool {
-        ["Describe", "List", "Get"].iter().any(|verb| self.operation.starts_with(verb))
-    }
-
-    fn makes_or_removes(&self) -> bool {
-        ["Create", "Delete"].iter().any(|verb| self.operation.starts_with(verb))
-    }
-
-    fn updates(&self) -> bool {
-        ["Update", "AssociateEncryption"].iter().any(|verb| self.operation.starts_with(verb))
+impl<'a> Subject<'a> {
+    /// An operation of AWS that names nothing.
+    pub(crate) fn eks(operation: &'a str) -> Self {
+        Self { operation, nature: Nature::of_eks(operation), ..Self::default() }
     }
 }
 
 impl Fault {
     /// Whether it concerns a call of that kind at all.
     fn hits(&self, subject: &Subject<'_>) -> bool {
-        let named = |wanted: &Option<String>, given: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| given == Some(wanted))
+        let named = |wanted: &Option<String>, given: [Option<&str>; 2]| {
+            wanted.as_deref().is_none_or(|wanted| given.contains(&Some(wanted)))
         };
         let by_kind = match self.kind {
-            FaultKind::Quota => subject.operation.starts_with("Create"),
-            FaultKind::LostAnswer => !subject.reads() || self.operation.is_some(),
-            FaultKind::Stale { .. } => subject.makes_or_removes(),
-            FaultKind::UpdateFails => subject.updates(),
+            FaultKind::Quota => subject.nature == Nature::Creates,
+            FaultKind::LostAnswer => subject.nature != Nature::Reads || self.operation.is_some(),
+            FaultKind::Stale { .. } => matches!(subject.nature, Nature::Creates | Nature::Removes),
+            FaultKind::UpdateFails => {
+                let named = subject.nature == Nature::Removes && self.operation.is_some();
+                subject.nature == Nature::Updates || named
+            }
             // States, looked up where they matter.
             FaultKind::Capacity | FaultKind::UpgradeBlocked => false,
             FaultKind::Throttle
@@ -99,9 +126,9 @@ impl Fault {
             | FaultKind::ExpiredCredentials => true,
         };
         by_kind
-            && named(&self.operation, Some(subject.operation))
-            && named(&self.cluster, subject.cluster)
-            && named(&self.pool, subject.pool)
+            && named(&self.operation, [Some(subject.operation), None])
+            && named(&self.cluster, [subject.cluster, subject.short_cluster])
+            && named(&self.pool, [subject.pool, subject.declared_pool])
     }
 }
 
@@ -145,20 +172,22 @@ pub(crate) fn judge(faults: &mut Vec<Fault>, subject: &Subject<'_>) -> (Verdict,
 }
 
 /// Whether machines of a group cannot be had.
-pub(crate) fn lacks_capacity(faults: &[Fault], cluster: &str, pool: &str) -> bool {
-    let named = |wanted: &Option<String>, given: &str| wanted.as_deref().is_none_or(|w| w == given);
+pub(crate) fn lacks_capacity(faults: &[Fault], cluster: &[&str], pool: &[&str]) -> bool {
     faults.iter().any(|fault| {
         fault.kind == FaultKind::Capacity
-            && named(&fault.cluster, cluster)
-            && named(&fault.pool, pool)
+            && is_one_of(fault.cluster.as_deref(), cluster)
+            && is_one_of(fault.pool.as_deref(), pool)
     })
 }
 
+fn is_one_of(wanted: Option<&str>, names: &[&str]) -> bool {
+    wanted.is_none_or(|wanted| names.contains(&wanted))
+}
+
 /// Whether a cluster is not ready for its next version.
-pub(crate) fn blocks_upgrade(faults: &[Fault], cluster: &str) -> bool {
+pub(crate) fn blocks_upgrade(faults: &[Fault], cluster: &[&str]) -> bool {
     faults.iter().any(|fault| {
-        fault.kind == FaultKind::UpgradeBlocked
-            && fault.cluster.as_deref().is_none_or(|wanted| wanted == cluster)
+        fault.kind == FaultKind::UpgradeBlocked && is_one_of(fault.cluster.as_deref(), cluster)
     })
 }
 
@@ -171,7 +200,7 @@ mod tests {
     }
 
     fn of(operation: &'static str) -> Subject<'static> {
-        Subject { operation, cluster: Some("shop"), pool: None }
+        Subject { cluster: Some("shop"), ..Subject::eks(operation) }
     }
 
     #[test]

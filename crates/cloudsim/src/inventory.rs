@@ -4,27 +4,31 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::state::Cluster;
+use crate::azure::AksKey;
+use crate::state::{Cluster, ClusterKey};
 use crate::{SettleError, Shared};
 
-/// An EKS cluster, as the simulator's invariants see it.
+/// A cluster of a cloud, as the simulator's invariants see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimCluster {
-    /// For example `eu-central-1`.
+    /// `eks` or `aks`.
+    pub cloud: &'static str,
+    /// For example `eu-central-1` or `westeurope`.
     pub region: String,
-    /// Its name, unique in its region.
+    /// Its name, unique in its region; of an AKS cluster `<subscription>/<group>/<name>`.
     pub name: String,
-    /// As EKS writes it: `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`.
+    /// As its cloud writes it: `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`; or `Creating`, `Succeeded`, `Updating`,
+    /// `Upgrading`, `Deleting`, `Failed`.
     pub status: String,
     /// Of its control plane, for example `1.34`.
     pub version: String,
-    /// Its tags.
+    /// Its tags; those of Fleetwright with a `/` in their names.
     pub tags: BTreeMap<String, String>,
-    /// When `CreateCluster` was called.
+    /// When its creation was asked for.
     pub created_at: Timestamp,
-    /// Its node groups, by name.
+    /// Its node groups or agent pools, by name.
     pub nodegroups: Vec<SimNodegroup>,
-    /// Its add-ons with their versions.
+    /// Its add-ons with their versions; those of AKS have none but `on` and `off`.
     pub addons: BTreeMap<String, String>,
     /// The principals that have access entries, sorted.
     pub access_entries: Vec<String>,
@@ -32,23 +36,25 @@ pub struct SimCluster {
     pub pod_identities: Vec<String>,
     /// The names of its Fargate profiles, sorted.
     pub fargate_profiles: Vec<String>,
+    /// The names of its maintenance configurations, sorted.
+    pub maintenance_configurations: Vec<String>,
     /// What it made in the cloud by itself, as far as anybody looked: `LoadBalancer ns/name`, `Volume ns/name`.
     pub outside: Vec<String>,
 }
 
-/// A node group of a [`SimCluster`].
+/// A node group or agent pool of a [`SimCluster`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimNodegroup {
     /// Its name, unique in its cluster.
     pub name: String,
-    /// As EKS writes it: `CREATING`, `ACTIVE`, `UPDATING`, `DEGRADED`, `DELETING`,
-    /// `CREATE_FAILED`.
+    /// As its cloud writes it: `CREATING`, `ACTIVE`, `UPDATING`, `DEGRADED`, `DELETING`, `CREATE_FAILED`; or the words of
+    /// the cluster.
     pub status: String,
     /// Of its kubelets, for example `1.34`.
     pub version: String,
-    /// Of its machines' image.
+    /// Of its machines' image: its name, or `nodeImageVersion`.
     pub release: String,
-    /// Smallest, desired and largest number of machines.
+    /// Smallest, desired and largest number of machines; without an autoscaler all the same.
     pub size: (u32, u32, u32),
     /// How many machines there are.
     pub machines: u32,
@@ -57,15 +63,18 @@ pub struct SimNodegroup {
 }
 
 impl Shared {
-    /// All clusters by region and name, after what is due.
+    /// All clusters by cloud and name, after what is due.
     pub(crate) async fn inventory(&self) -> Result<Vec<SimCluster>, SettleError> {
         let now = self.clock.now();
         let faults = self.ledger.simulation().await?.faults;
         let mut seen = Vec::new();
-        for mut cluster in self.ledger.all().await? {
+        for mut cluster in self.ledger.all::<ClusterKey>().await? {
             if !cluster.advance(now, &faults).gone {
                 seen.push(SimCluster::from(cluster));
             }
+        }
+        for cluster in self.ledger.all::<AksKey>().await? {
+            seen.extend(cluster.seen_at(now, &faults));
         }
         Ok(seen)
     }
@@ -92,6 +101,8 @@ impl From<Cluster> for SimCluster {
             .collect();
         pod_identities.sort();
         Self {
+            cloud: "eks",
+            maintenance_configurations: Vec::new(),
             nodegroups: nodegroups.collect(),
             status: cluster.status().to_owned(),
             version: cluster.version,

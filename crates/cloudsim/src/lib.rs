@@ -1,9 +1,10 @@
 //! Clouds, emulated on the wire: the real cloud SDKs and real `kubectl` talk to it and see no difference.
 //!
-//! Today that is Amazon EKS: clusters with their updates, node groups, add-ons, access entries, Pod Identity
+//! These are Amazon EKS and Azure AKS. Of EKS: clusters with their updates, node groups, add-ons, access entries, Pod Identity
 //! associations, Fargate profiles, insights and tags over signed REST-JSON; the parts of STS and SSM that go with it; and
 //! behind every active cluster a Kubernetes API (a logical cluster of the embedded API server) with one Node object per
-//! machine, which only lets in callers with a valid EKS token for exactly that cluster.
+//! machine, which only lets in callers with a valid EKS token for exactly that cluster. Of AKS: clusters, agent pools and
+//! maintenance configurations over the Azure Resource Manager, with its long-running operations, ETags and tokens of Entra.
 //!
 //! Guarantees:
 //! - every signature is verified, by code that shares nothing with the SDKs' signers;
@@ -13,13 +14,17 @@
 //! - what goes wrong was asked for ([`Fault`]), and is stored with everything else.
 //!
 //! Deliberately not here: containers, networks, IAM (roles and subnets are believed), quotas other than the size of a
-//! node group. A field or an operation of EKS that is not simulated is refused by name, never ignored.
+//! node group. A field or an operation that is not simulated is refused by name, never ignored.
 //!
-//! Start reading at [`CloudSim`], then `eks.rs` for the way of a request and `state.rs` for what is remembered.
+//! Start reading at [`CloudSim`], then `eks.rs` or `azure.rs` for the way of a request and `state.rs` or `azure/state.rs`
+//! for what is remembered.
 
+mod azure;
+mod calls;
 mod control;
 mod drift;
 mod eks;
+mod error;
 mod faults;
 mod inventory;
 mod member;
@@ -38,8 +43,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fleetwright_apiserver::{
-    ApiError, ApiServer, ClusterError, ClusterSpec, LogicalCluster, MountedService, Scheme,
-    StaticTokens,
+    ApiServer, ClusterSpec, LogicalCluster, MountedService, Scheme, StaticTokens,
 };
 use fleetwright_clock::{Clock, Ids};
 use http::Request;
@@ -47,9 +51,11 @@ use serde_json::Value;
 use tower::util::BoxCloneSyncService;
 
 pub use crate::drift::DriftError;
+pub use crate::error::{OpenError, SettleError};
 pub use crate::faults::{Fault, FaultKind};
 pub use crate::inventory::{SimCluster, SimNodegroup};
 
+use crate::azure::AksKey;
 use crate::member::Members;
 use crate::state::{ClusterKey, Ledger};
 
@@ -61,6 +67,16 @@ pub const ACCESS_KEY_ID: &str = "AKIASIMULATED0000000";
 pub const SECRET_ACCESS_KEY: &str = "simulated/not/a/secret/simulated/secret0";
 /// Where the EKS service is mounted beside a Kubernetes API. Signatures cover it, routing ignores it.
 pub const MOUNT_PATH: &str = "/cloud/aws";
+/// Where Azure is mounted beside a Kubernetes API: the Resource Manager and Entra. Routing ignores it.
+pub const AZURE_MOUNT_PATH: &str = "/cloud/azure";
+/// The one tenant of the simulated Entra.
+pub const AZURE_TENANT_ID: &str = "11111111-1111-4111-8111-111111111111";
+/// The only application in it.
+pub const AZURE_CLIENT_ID: &str = "22222222-2222-4222-8222-222222222222";
+/// The secret that belongs to it. It opens nothing but simulations.
+pub const AZURE_CLIENT_SECRET: &str = "simulated~not.a~secret~simulated~secret0";
+/// The one subscription of the simulated Azure.
+pub const AZURE_SUBSCRIPTION_ID: &str = "33333333-3333-4333-8333-333333333333";
 
 /// The logical cluster that remembers what the cloud holds.
 const STATE_CLUSTER: &str = "simulated-aws";
@@ -68,7 +84,7 @@ const STATE_CLUSTER: &str = "simulated-aws";
 /// How long the slow things take. Each time is taken 20 % shorter to 20 % longer, by `Ids::jitter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Latencies {
-    /// From `CreateCluster` to `ACTIVE`.
+    /// From `CreateCluster` to `ACTIVE`, or from the first `PUT` of an AKS cluster to `Succeeded`. The others likewise.
     pub cluster_create: Duration,
     /// From `DeleteCluster` until it is gone.
     pub cluster_delete: Duration,
@@ -76,7 +92,7 @@ pub struct Latencies {
     pub pool_create: Duration,
     /// From `DeleteNodegroup` until it is gone.
     pub pool_delete: Duration,
-    /// Any update of a cluster's configuration.
+    /// Any update of a cluster's configuration; of AKS also of its tags.
     pub cluster_update: Duration,
     /// One minor version of a control plane.
     pub version_upgrade: Duration,
@@ -114,69 +130,6 @@ pub struct Settings {
     pub public_url: String,
     /// The certificate authority of that address, as PEM; handed out as the members' own.
     pub ca_pem: String,
-}
-
-/// The simulated cloud cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The logical cluster with the cloud's memory could not be attached.
-    #[error("the simulated cloud's own records cannot be opened")]
-    Records(#[source] ClusterError),
-    /// What was remembered cannot be brought up to date.
-    #[error("the simulated cloud cannot continue where it stopped")]
-    Settle(#[source] SettleError),
-}
-
-/// A transition that was due could not be made; it stays due.
-#[derive(Debug, thiserror::Error)]
-pub enum SettleError {
-    /// A stored record cannot be read.
-    #[error("the record {record} of the simulated cloud is damaged: {detail}")]
-    Damaged {
-        /// Its ConfigMap.
-        record: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// A record could not be written or removed.
-    #[error("the record {record} of the simulated cloud cannot be stored")]
-    NotStored {
-        /// Its ConfigMap.
-        record: String,
-        /// Why.
-        #[source]
-        source: ApiError,
-    },
-    /// A member's logical cluster could not be added or removed.
-    #[error("the simulated cluster {member} can neither come nor go")]
-    Member {
-        /// The logical cluster.
-        member: String,
-        /// Why.
-        #[source]
-        source: ClusterError,
-    },
-    /// The nodes of a group could not be written.
-    #[error("the nodes of {member} cannot be stored")]
-    Nodes {
-        /// The logical cluster.
-        member: String,
-        /// Why.
-        #[source]
-        source: ApiError,
-    },
-    /// What a member's objects have in the cloud could not be written into them.
-    #[error("the load balancers and volumes of {member} cannot be stored")]
-    Outside {
-        /// The logical cluster.
-        member: String,
-        /// Why.
-        #[source]
-        source: ApiError,
-    },
-    /// A cluster that is active has no logical cluster: the API server runs without it.
-    #[error("the simulated cluster {0} is not attached; restart")]
-    Detached(String),
 }
 
 /// The simulated cloud. Clones are handles to the same one.
@@ -234,8 +187,13 @@ impl CloudSim {
             calls: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         }));
-        for cluster in sim.0.ledger.all().await.map_err(OpenError::Settle)? {
+        for cluster in sim.0.ledger.all::<ClusterKey>().await.map_err(OpenError::Settle)? {
             if cluster.has_member() {
+                sim.0.members.attach(&cluster).await.map_err(OpenError::Settle)?;
+            }
+        }
+        for cluster in sim.0.ledger.all::<AksKey>().await.map_err(OpenError::Settle)? {
+            if cluster.made {
                 sim.0.members.attach(&cluster).await.map_err(OpenError::Settle)?;
             }
         }
@@ -257,6 +215,17 @@ impl CloudSim {
         }))
     }
 
+    /// The endpoint of Azure: tokens at `/<tenant>/oauth2/v2.0/token`, the Resource Manager at `/subscriptions/…`. Accepts
+    /// paths with and without [`AZURE_MOUNT_PATH`] before them; `/_simulation/` is as at [`CloudSim::eks`].
+    #[must_use]
+    pub fn azure(&self) -> MountedService {
+        let shared = Arc::clone(&self.0);
+        BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
+            let shared = Arc::clone(&shared);
+            async move { Ok(shared.answer_azure(request).await) }
+        }))
+    }
+
     /// Makes every transition that is due. Requests do this for what they touch; call it when nobody asks but time
     /// should still pass.
     ///
@@ -264,8 +233,11 @@ impl CloudSim {
     /// When a transition could not be stored. It stays due; the others may have been made.
     pub async fn settle(&self) -> Result<(), SettleError> {
         let _turn = self.0.turn.lock().await;
-        for cluster in self.0.ledger.all().await? {
+        for cluster in self.0.ledger.all::<ClusterKey>().await? {
             self.0.settle_cluster(cluster).await?;
+        }
+        for cluster in self.0.ledger.all::<AksKey>().await? {
+            self.0.settle_aks(cluster).await?;
         }
         Ok(())
     }
@@ -326,8 +298,13 @@ impl CloudSim {
     /// `version`), or `nodegroups.<name>.<path>` or `addons.<name>.<path>` likewise. `null` takes a value away, also a
     /// whole node group, an add-on, or an access entry (`accessEntries.<principal ARN>`).
     ///
+    /// Of an AKS cluster, `name` is `<subscription>/<group>/<name>` and `path` one of `GET`'s document
+    /// (`properties.apiServerAccessProfile.authorizedIPRanges`, `tags.team`, `sku.tier`), or
+    /// `agentPools.<name>.properties.<path>`, or `maintenanceConfigurations.<name>.properties.<path>`; `null` takes a whole
+    /// pool or configuration away, too.
+    ///
     /// # Errors
-    /// When there is no such cluster, EKS could not hold that value there, or it cannot be stored.
+    /// When there is no such cluster, its cloud could not hold that value there, or it cannot be stored.
     pub async fn drift(
         &self,
         region: &str,
@@ -365,9 +342,14 @@ impl CloudSim {
         self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The Kubernetes API of an EKS cluster, once it has become active.
+    /// The Kubernetes API of a cluster, once it has become active. An AKS cluster's name is
+    /// `<subscription>/<group>/<name>`; its region is in that.
     #[must_use]
     pub fn member(&self, region: &str, name: &str) -> Option<LogicalCluster> {
-        self.0.members.find(&ClusterKey { region: region.to_owned(), name: name.to_owned() })
+        if let Some(key) = AksKey::by_external_name(name) {
+            return self.0.members.find(&key.member_id());
+        }
+        let key = ClusterKey { region: region.to_owned(), name: name.to_owned() };
+        self.0.members.find(&key.member_id())
     }
 }

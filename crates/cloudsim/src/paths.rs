@@ -1,9 +1,9 @@
-//! Values inside documents, by the path that EKS writes: `resourcesVpcConfig.publicAccessCidrs`, `tags.team`.
+//! Values inside documents, by the path that the clouds write: `resourcesVpcConfig.publicAccessCidrs`, `tags.team`.
 
 use serde_json::{Map, Value};
 
 /// Maps whose keys may have dots: what follows is one key.
-const MAPS: [&str; 2] = ["tags", "labels"];
+const MAPS: [&str; 3] = ["tags", "labels", "nodeLabels"];
 
 /// The names of a path.
 pub(crate) fn split(path: &str) -> Vec<&str> {
@@ -44,11 +44,29 @@ pub(crate) fn set(document: &mut Value, path: &str, value: Value) -> Result<(), 
     Ok(())
 }
 
+/// A document without what says nothing, at any depth.
+pub(crate) fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let said = fields.into_iter().filter(|(_, value)| !value.is_null());
+            said.map(|(name, value)| (name, without_nulls(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_says_nothing_goes_at_any_depth() {
+        let value = json!({ "a": null, "b": [{ "c": null, "d": 1 }] });
+        assert_eq!(without_nulls(value), json!({ "b": [{ "d": 1 }] }));
+    }
 
     #[test]
     fn keys_of_tags_and_labels_may_have_dots() {

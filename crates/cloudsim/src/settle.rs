@@ -8,10 +8,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::eks::NodegroupRequest;
+use fleetwright_names::TAG_POOL;
+use serde_json::json;
+
+use crate::eks::{NODEGROUP_LABEL, NodegroupRequest};
 use crate::faults::{Fault, lacks_capacity};
-use crate::state::{Change, Cluster, Phase, Progress, Target, Trouble, with_values};
+use crate::member::Surroundings;
+use crate::state::{Change, Cluster, Phase, Progress, Target, Trouble, digest_hex, with_values};
 use crate::{SettleError, Shared};
+
+/// What AWS's controllers do in a member.
+pub(crate) static AWS: Surroundings = Surroundings {
+    driver: "ebs.csi.aws.com",
+    ingress: |uid, region| json!({ "hostname": format!("{}.elb.{region}.amazonaws.com", digest_hex(uid, 32)) }),
+    volume: "vol-",
+};
 
 /// What must change in a member.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +81,8 @@ impl Cluster {
             !gone
         });
         for (name, group) in &mut self.nodegroups {
-            let lacking = lacks_capacity(faults, &cluster, name);
+            let declared = group.tags.get(TAG_POOL).map_or(&**name, String::as_str);
+            let lacking = lacks_capacity(faults, &[&cluster], &[name, declared]);
             let desired = group.request.scaling().desired_size;
             let recovers = group.short && !lacking;
             match group.phase {
@@ -234,7 +246,9 @@ impl Shared {
         let had_member = cluster.has_member();
         let mut advance = cluster.advance(now, &simulation.faults);
         if had_member {
-            advance.changed |= self.members.look_outside(&mut cluster).await?;
+            let Cluster { key, outside, .. } = &mut cluster;
+            let (id, region) = (key.member_id(), &key.region);
+            advance.changed |= self.members.look_outside(&id, region, &AWS, outside).await?;
         }
         if advance.gone {
             if !cluster.outside.is_empty() {
@@ -243,16 +257,23 @@ impl Shared {
                 simulation.orphans.dedup();
                 self.ledger.save_simulation(&simulation).await?;
             }
-            self.members.detach(&cluster.key).await?;
+            self.members.detach(cluster.key.member_id()).await?;
             self.ledger.forget(&cluster.key).await?;
             return Ok(None);
         }
         for effect in &advance.effects {
             match effect {
                 Effect::Attach => self.members.attach(&cluster).await?,
-                Effect::NoNodes { group } => self.members.remove_nodes(&cluster.key, group).await?,
+                Effect::NoNodes { group } => {
+                    let pool = (NODEGROUP_LABEL, group.as_str());
+                    self.members.remove_nodes(&cluster.key.member_id(), pool).await?;
+                }
                 Effect::Nodes { group, before } => {
-                    let refused = self.members.sync_nodes(&cluster, group, before).await?;
+                    let Some(machines) = cluster.machines(group, before) else {
+                        continue;
+                    };
+                    let id = cluster.key.member_id();
+                    let refused = self.members.sync_nodes(&id, machines).await?;
                     if let (Some(message), Some(group)) =
                         (refused, cluster.nodegroups.get_mut(group))
                     {
@@ -262,7 +283,7 @@ impl Shared {
             }
         }
         if advance.changed {
-            self.ledger.save(&cluster).await?;
+            self.ledger.save(&cluster.key, &cluster).await?;
         }
         Ok(Some(cluster))
     }

@@ -37,7 +37,7 @@ impl Shared {
                 message,
             ));
         }
-        let subject = Subject { operation: "GetParameter", ..Subject::default() };
+        let subject = Subject::eks("GetParameter");
         let verdict = self.meet(&subject, caller).await?;
         let asked: GetParameter = serde_json::from_slice(request.body()).map_err(|error| {
             EksError::new("ValidationException", StatusCode::BAD_REQUEST, error.to_string())

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub(crate) use self::ledger::{Ledger, Shadow};
+pub(crate) use self::ledger::{Ledger, RecordKey, Shadow};
 pub(crate) use self::parts::{AccessEntry, Addon, FargateProfile, PodIdentity, PolicyUse};
 pub(crate) use self::update::{Change, Progress, Target, Trouble, Update};
 

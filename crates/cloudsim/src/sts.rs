@@ -25,7 +25,7 @@ pub(crate) fn is_unsigned(body: &[u8]) -> bool {
 }
 
 /// The fields of a form.
-fn form(body: &[u8]) -> BTreeMap<String, String> {
+pub(crate) fn form(body: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(body);
     let decode =
         |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
@@ -48,7 +48,7 @@ impl Shared {
             let message = format!("Could not find operation {action} for version 2011-06-15");
             return Err(EksError::new("InvalidAction", StatusCode::BAD_REQUEST, message));
         }
-        let subject = Subject { operation: action, ..Subject::default() };
+        let subject = Subject::eks(action);
         let verdict = self.meet(&subject, caller).await?;
         let result = match action {
             "AssumeRole" => self.assume_role(&form, caller).await?,

@@ -1,5 +1,7 @@
-//! The simulated cloud from outside: raw HTTP, signed by AWS's own signer, and boto3.
+//! The simulated clouds from outside: raw HTTP, signed by AWS's own signer, boto3, and Azure's own client.
 
+#[path = "it/azure.rs"]
+mod azure;
 #[path = "it/boto3.rs"]
 mod boto3;
 #[path = "it/faults.rs"]
@@ -12,6 +14,8 @@ mod lifecycle;
 mod members;
 #[path = "it/outside.rs"]
 mod outside;
+#[path = "it/python.rs"]
+mod python;
 #[path = "it/refusals.rs"]
 mod refusals;
 #[path = "it/sessions.rs"]

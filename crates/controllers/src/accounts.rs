@@ -46,8 +46,7 @@ impl Accounts {
         let Some(account) = self.cache.get(&ObjectKey::cluster_scoped(name)) else {
             return Ok(None);
         };
-        let aws = account.spec.aws.as_ref();
-        let secret = match aws.and_then(|aws| aws.identity.secret_ref.as_ref()) {
+        let secret = match account.spec.secret_ref() {
             Some(named) => self.secret(&named.name).await?,
             None => None,
         };
@@ -80,7 +79,8 @@ pub(crate) fn allows(account: &ProviderConfig, namespace: &str) -> bool {
 pub(crate) fn same(one: &Access, other: &Access) -> bool {
     let key = |access: &Access| {
         let meta = &access.account.metadata;
-        (meta.name.clone(), meta.uid.clone(), access.account.spec.aws.clone())
+        let spec = &access.account.spec;
+        (meta.name.clone(), meta.uid.clone(), spec.aws.clone(), spec.azure.clone())
     };
     key(one) == key(other) && one.secret == other.secret && one.namespace == other.namespace
 }

@@ -1,6 +1,7 @@
 //! All controllers together: caches, watches, queues, and who wakes whom.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleetwright_api_types::{
     ClusterPolicy, Condition, ConditionType, ManagedCluster, ProviderConfig,
@@ -14,9 +15,16 @@ use crate::Clouds;
 use crate::accounts::Accounts;
 use crate::cluster_policy::on_member::OnMember;
 use crate::cluster_policy::summary::Summary;
+use crate::history;
 use crate::managed_cluster::{ManagedClusterController, account_name, is_leaving, key_of};
 use crate::members::{Connector, Members};
+use crate::registration::{Registrations, concerns};
 use crate::safety::SafetyGate;
+
+/// How often histories that nobody will ask for are looked for.
+const SWEEP: Duration = Duration::from_secs(3600);
+/// A sweep takes no longer.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// What the controllers need from the outside.
 #[derive(Debug, Clone)]
@@ -38,6 +46,7 @@ struct Queues {
     clusters: Arc<Queue>,
     on_member: Arc<Queue>,
     policies: Arc<Queue>,
+    registrations: Arc<Queue>,
 }
 
 #[derive(Debug)]
@@ -70,9 +79,28 @@ pub async fn run(mut fleet: Fleet) {
     caches.clusters.loaded().await;
     caches.safety.heard().await;
     start_controllers(&fleet, &queues, &caches, &mut tasks);
+    tasks.spawn(sweep(fleet.context.clone(), Arc::clone(&caches)));
     while let Some(ended) = tasks.join_next().await {
         // Watches and loops never end by themselves, so whatever ended is a bug; the rest goes on.
         tracing::error!(?ended, "a part of the fleet ended");
+    }
+}
+
+/// Removes old histories, for ever; not while writes are frozen.
+async fn sweep(context: Context, caches: Arc<Caches>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        if context.gate.writes().is_err() {
+            continue;
+        }
+        let living = caches.clusters.list().iter().filter_map(|cluster| cluster.uid()).collect();
+        let pruning = history::prune(&context.client, &living, context.clock.now());
+        match tokio::time::timeout(SWEEP_PATIENCE, pruning).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => tracing::info!(count, "old histories were removed"),
+            Ok(Err(error)) => tracing::warn!(%error, "old histories were not removed"),
+            Err(_elapsed) => tracing::warn!("old histories were not removed in time"),
+        }
     }
 }
 
@@ -95,6 +123,9 @@ fn start_watches(
                     if account_name(&cluster) == name {
                         wake.clusters.add(key_of(&cluster));
                         wake.on_member.add(key_of(&cluster));
+                        if concerns(&cluster) {
+                            wake.registrations.add(key_of(&cluster));
+                        }
                     }
                 }
             }
@@ -135,6 +166,9 @@ fn start_watches(
         for cluster in known.clusters.list() {
             wake.clusters.add(key_of(&cluster));
             wake.on_member.add(key_of(&cluster));
+            if concerns(&cluster) {
+                wake.registrations.add(key_of(&cluster));
+            }
         }
     }));
 }
@@ -169,6 +203,21 @@ fn cluster_changed(
     };
     let secret = |cluster: &ManagedCluster| cluster.status.as_ref()?.kubeconfig_secret_ref.clone();
     let status = |cluster: &ManagedCluster| cluster.status.clone();
+    // Also when it no longer does: what was written must go.
+    let registered = [old, new].into_iter().flatten().any(concerns);
+    if registered && old.map(asked) != new.map(asked) {
+        queues.registrations.add(key.clone());
+    } else if registered && old.map(status) != new.map(status) {
+        queues.registrations.nudge(key.clone());
+    }
+    // Of an object on its way out: who let it go, and whom it still waits for.
+    let held = |cluster: &ManagedCluster| {
+        let meta = &cluster.metadata;
+        meta.deletion_timestamp.as_ref().and(meta.finalizers.clone())
+    };
+    if old.map(held) != new.map(held) {
+        queues.clusters.nudge(key.clone());
+    }
     if old.map(asked) != new.map(asked) {
         queues.clusters.add(key.clone());
         queues.on_member.add(key);
@@ -212,6 +261,11 @@ fn start_controllers(
         safety: Arc::clone(&caches.safety),
         token_command: fleet.token_command.clone(),
     };
+    let registrations = Registrations {
+        client: context.client.clone(),
+        clouds: fleet.clouds.clone(),
+        accounts: accounts.clone(),
+    };
     let on_member = OnMember {
         client: context.client.clone(),
         clouds: fleet.clouds.clone(),
@@ -228,6 +282,12 @@ fn start_controllers(
         context.clone(),
         Arc::clone(&caches.clusters),
         Arc::clone(&queues.clusters),
+    ));
+    tasks.spawn(run_loop(
+        Arc::new(registrations),
+        context.clone(),
+        Arc::clone(&caches.clusters),
+        Arc::clone(&queues.registrations),
     ));
     tasks.spawn(run_loop(
         Arc::new(on_member),

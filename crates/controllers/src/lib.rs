@@ -3,6 +3,7 @@
 //! - [`managed_cluster`]: one cluster in a cloud; status conditions of infrastructure.
 //! - [`cluster_policy`]: the policies on one member, and the sum of each policy over its clusters.
 //! - [`members`]: clients of members, and the watches that notice drift.
+//! - [`registration`]: a cluster is made known to an Argo CD.
 //! - [`preview`]: what would be done, without doing it.
 //! - [`safety`]: freeze and fuse; [`history`]: what was done in the cloud, for people; [`accounts`]: ProviderConfigs.
 //! - [`fleet`]: caches, watches, triggers: who wakes whom.
@@ -17,6 +18,7 @@ pub mod hub;
 pub mod managed_cluster;
 pub mod members;
 pub mod preview;
+pub mod registration;
 pub mod safety;
 
 use std::collections::BTreeMap;

@@ -26,9 +26,8 @@ use fleetwright_api_types::{
 use fleetwright_clock::Clock;
 use fleetwright_names::{ObjectKey, Owner, Ownership, PoolName, sha256_hex};
 use fleetwright_plan::{
-    Address, ChangeKind, Credentials, DesiredCluster, Goal, LintError, Pace, Phase, Plan, PoolWay,
-    Problem, Resource, Rules, Seen, SeenCluster, Situation, Snapshot, Step, Waiting, lint,
-    plan_cluster,
+    Address, ChangeKind, Credentials, DesiredCluster, Goal, LintError, Pace, Plan, PoolWay,
+    Problem, Resource, Rules, Seen, Situation, Snapshot, Step, Waiting, lint, plan_cluster,
 };
 use fleetwright_provider::{Access, CloudError, Provider};
 use fleetwright_reconcile::{Conditions, Controller, Failure, Progress};
@@ -40,10 +39,12 @@ use self::connection::FoundSecret;
 use crate::Clouds;
 use crate::accounts::Accounts;
 use crate::members::{Member, Members};
+use crate::registration::still_registered;
 use crate::safety::{Safety, SafetyGate};
 
 pub(crate) use self::asked::{instant, mode};
-pub(crate) use self::connection::is_connection;
+pub(crate) use self::connection::connection_of;
+pub(crate) use self::desired::{owner_of, usable};
 pub(crate) use self::status::unseen;
 
 /// How long a cluster on its way out may clean up what it made outside itself, counted from the deletion of its object.
@@ -158,19 +159,6 @@ impl Desired {
         self.owner.reads(tags) == Ownership::Ours
     }
 
-    /// How the member is reached, once it is ours (or only looked at) and answers.
-    fn connection_to(&self, seen: &SeenCluster) -> Option<Connection> {
-        let known = self.observes_only() || self.is_ours(&seen.tags);
-        if !known || !matches!(seen.phase, Phase::Active | Phase::Updating) {
-            return None;
-        }
-        Some(Connection {
-            endpoint: seen.endpoint.clone()?,
-            certificate_authority: seen.certificate_authority.clone()?,
-            proxy_url: self.proxy_url.clone(),
-        })
-    }
-
     fn member(&self) -> Option<Member> {
         let (address, access) = self.place.clone()?;
         let connection = self.notes.connection.get()?.clone();
@@ -186,6 +174,7 @@ pub(crate) fn cloud_failure(error: CloudError) -> Failure {
         code: error.code.to_owned(),
         message: error.to_string(),
         request_id: error.request_id,
+        retry_after: error.retry_after,
     }
 }
 
@@ -323,6 +312,10 @@ impl Controller for ManagedClusterController {
         let Some((address, _)) = &desired.place else {
             let mut plan = Plan { generation, gone: true, ..Plan::default() };
             self.plan_connection(&mut plan, declared, desired, snapshot);
+            if let Some(waiting) = still_registered(&declared.cluster).filter(|_| plan.gone) {
+                plan.gone = false;
+                plan.waiting.push(waiting);
+            }
             return Ok(plan);
         };
         let limits = desired.cloud.limits();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fleetwright_api_types::{ClusterPolicy, ManagedCluster, ProviderConfig};
 use fleetwright_errclass::Class;
-use fleetwright_plan::{Credentials, Plan, Problem, Snapshot};
+use fleetwright_plan::{Credentials, Plan, Problem, Snapshot, Waiting};
 use fleetwright_reconcile::{Cache, Controller as _, Failure, Progress, Queue, preview};
 
 use crate::Fleet;
@@ -15,6 +15,7 @@ use crate::accounts::Accounts;
 use crate::cluster_policy::on_member::OnMember;
 use crate::managed_cluster::{ManagedClusterController, unseen};
 use crate::members::Members;
+use crate::registration::{Registrations, concerns};
 use crate::safety::{Safety, SafetyGate};
 
 /// The controllers over objects that were read once.
@@ -22,6 +23,7 @@ use crate::safety::{Safety, SafetyGate};
 pub struct Preview {
     clusters: ManagedClusterController,
     on_member: OnMember,
+    registrations: Registrations,
 }
 
 /// What would be done for one object.
@@ -81,6 +83,11 @@ impl Preview {
                 safety: SafetyGate::new(client(), Arc::clone(&context.gate)),
                 token_command: fleet.token_command.clone(),
             },
+            registrations: Registrations {
+                client: client(),
+                clouds: fleet.clouds.clone(),
+                accounts: accounts.clone(),
+            },
             on_member: OnMember {
                 client: client(),
                 clouds: fleet.clouds.clone(),
@@ -105,13 +112,21 @@ impl Preview {
     /// # Errors
     /// When what it refers to cannot be read.
     pub async fn problems(&self, cluster: Arc<ManagedCluster>) -> Result<Vec<Problem>, Failure> {
-        let declared = self.clusters.read(cluster).await?;
-        Ok(self.clusters.validate(&declared).err().unwrap_or_default())
+        let declared = self.clusters.read(Arc::clone(&cluster)).await?;
+        let mut problems = self.clusters.validate(&declared).err().unwrap_or_default();
+        if concerns(&cluster) {
+            let declared = self.registrations.read(cluster).await?;
+            match self.registrations.validate(&declared) {
+                Ok(desired) => problems.extend(desired.revoked().iter().cloned()),
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
+        Ok(problems)
     }
 
     /// What would be done in the cloud and on the hub.
     pub async fn cluster(&self, cluster: Arc<ManagedCluster>) -> Foreseen {
-        let progress = preview(&self.clusters, cluster).await;
+        let progress = preview(&self.clusters, Arc::clone(&cluster)).await;
         match progress.snapshot.as_ref().and_then(unlooked) {
             Some(failure) => {
                 Foreseen { failure: Some(failure), paused: progress.paused, ..Foreseen::default() }
@@ -119,9 +134,35 @@ impl Preview {
             None => {
                 let seen = progress.snapshot.as_ref().and_then(|seen| seen.cluster.present());
                 let blockers = seen.and_then(|cluster| cluster.blockers.clone());
-                Foreseen { blockers, ..foreseen(progress) }
+                let foreseen = Foreseen { blockers, ..foreseen(progress) };
+                self.with_registration(foreseen, cluster).await
             }
         }
+    }
+
+    /// Adds what would be done to make the cluster known to Argo CD. What is wrong there holds up nothing else.
+    async fn with_registration(
+        &self,
+        mut cluster: Foreseen,
+        object: Arc<ManagedCluster>,
+    ) -> Foreseen {
+        if !concerns(&object) {
+            return cluster;
+        }
+        let Foreseen { problems, plan: registration, failure, .. } =
+            foreseen(preview(&self.registrations, object).await);
+        cluster.problems.extend(problems);
+        let Some(plan) = &mut cluster.plan else { return cluster };
+        if let Some(Plan { steps, held, waiting, refused, .. }) = registration {
+            plan.steps.extend(steps);
+            plan.held.extend(held);
+            plan.waiting.extend(waiting);
+            plan.refused.extend(refused);
+        }
+        plan.waiting.extend(failure.map(|failure| {
+            Waiting::new("a look at Argo CD's cluster secret", failure.to_string())
+        }));
+        cluster
     }
 
     /// What would be done on the member for the policies that select it. Without a connection there is nothing yet.

@@ -7,8 +7,11 @@ mod it {
     mod cloud;
     mod deletion;
     mod drift;
+    mod emptying;
+    mod histories;
     mod members;
     mod modes;
+    mod registration;
     mod trouble;
     mod world;
 }

@@ -84,6 +84,9 @@ impl Class {
     }
 }
 
+/// Longest wait that another side may ask for; one that asks for more is asked again sooner.
+pub const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(900);
+
 /// The delay before attempt `attempt` (counted from 0), without jitter.
 ///
 /// `jitter` is a number in `[0, 1)`; the result lies between 75 % and 125 % of the doubled delay.

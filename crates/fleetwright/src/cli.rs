@@ -24,15 +24,15 @@ const EXAMPLES: &str = "\
 Examples:
   fleetwright up --simulate -f docs/examples/fleet     try it: no account, no credentials, nothing to pay
   fleetwright plan --simulate -f docs/examples/fleet   what would change
-  fleetwright up -f clusters/                          the real thing, with the AWS credentials of this environment";
+  fleetwright up -f clusters/                          the real thing, with the cloud credentials of this environment";
 
 /// Control plane for fleets of Kubernetes clusters.
 #[derive(Debug, Parser)]
 #[command(name = "fleetwright", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Cli {
-    /// Tokens of the simulated cloud; kubeconfigs of simulated clusters pass it.
-    #[arg(long, hide = true)]
-    pub(crate) simulated: bool,
+    /// Tokens of the simulated clouds; kubeconfigs of simulated clusters pass it, with the folder of their hub.
+    #[arg(long, hide = true, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub(crate) simulated: Option<Option<PathBuf>>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -109,6 +109,9 @@ pub(crate) struct Up {
     /// With --once: give up after this time, for example 90s, 10m, 1h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub(crate) timeout: Duration,
+    /// Address of /metrics, /healthz and /readyz, over plain HTTP, for example 127.0.0.1:9464 [default: none]
+    #[arg(long, value_name = "ADDR", alias = "metrics")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
@@ -116,7 +119,7 @@ pub(crate) struct Up {
 
 const RUN_EXAMPLES: &str = "\
 Examples:
-  kubectl apply -f api/crds; fleetwright run --kubeconfig hub.yaml   with the AWS credentials of this environment
+  kubectl apply -f api/crds; fleetwright run --kubeconfig hub.yaml   with the cloud credentials of this environment
   fleetwright run --kubeconfig hub.yaml --simulate                   try it on a cluster of yours, with emulated clouds";
 
 #[derive(Debug, Args)]
@@ -134,7 +137,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME")]
     pub(crate) identity: Option<String>,
     /// Address of /metrics, /healthz and /readyz, over plain HTTP [default: 127.0.0.1:9464, or a free port]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", alias = "metrics")]
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Do not wait for a lease: this is the only process, and stays it
     #[arg(long)]
@@ -155,15 +158,24 @@ pub(crate) struct Plan {
 
 #[derive(Debug, Args)]
 pub(crate) struct Token {
-    /// The cloud, for example eks
+    /// The cloud: eks or aks
     #[arg(long)]
     pub(crate) provider: String,
     /// The cloud's region
     #[arg(long)]
     pub(crate) region: String,
-    /// The cluster's name in the cloud
+    /// The cluster's name in the cloud; for aks SUBSCRIPTION/RESOURCE-GROUP/NAME
     #[arg(long)]
     pub(crate) cluster: String,
+    /// eks: the role to take on first
+    #[arg(long, value_name = "ARN")]
+    pub(crate) role_arn: Option<String>,
+    /// eks: what that role's trust policy asks for besides
+    #[arg(long, value_name = "TEXT", requires = "role_arn")]
+    pub(crate) external_id: Option<String>,
+    /// aks: the Entra tenant [default: that of the environment]
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant_id: Option<String>,
 }
 
 /// For people, for programs, or for a pull request.

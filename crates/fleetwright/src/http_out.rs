@@ -1,6 +1,7 @@
 //! The way out of the process: HTTP over TLS, bounded in time and size, without redirects and without retries.
 
 mod proxy;
+mod reading;
 mod roots;
 #[cfg(test)]
 mod tests;
@@ -8,7 +9,6 @@ mod tests;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fleetwright_cloudsim::MOUNT_PATH;
 use fleetwright_provider::{HttpOut, HttpOutError};
 use fleetwright_verbs::hosts::is_inward;
 use http::{Request, Response, Uri};
@@ -18,31 +18,37 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
-use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use self::proxy::Way;
 
 pub(crate) use self::proxy::Proxies;
+pub(crate) use self::reading::reading;
 
 /// For one request, from its first byte to the last of the answer.
 const REQUEST: Duration = Duration::from_secs(30);
 /// For a machine's own link: who is not there does not answer at all.
 const ON_LINK: Duration = Duration::from_secs(2);
+/// Azure's answers there take longer: it asks Entra ID first.
+const ON_AZURES_LINK: Duration = Duration::from_secs(8);
 const CONNECT: Duration = Duration::from_secs(10);
 /// The largest answer of a cloud that we list is below 1 MiB.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// Where AWS gives machines, containers and pods their credentials, over plain HTTP on the link.
 const CREDENTIAL_SOURCES: [&str; 5] =
     ["169.254.169.254", "169.254.170.2", "169.254.170.23", "[fd00:ec2::254]", "[fd00:ec2::23]"];
+/// Where Azure gives a machine tokens of its managed identity, over plain HTTP on the link.
+const AZURES_LINK: (&str, &str) = ("169.254.169.254", "/metadata/identity/oauth2/token");
 
 /// What a way out may reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Allowed {
     /// Clouds, over https, never this machine.
     Clouds,
-    /// Besides, the addresses on the link that give credentials.
+    /// Besides, the addresses on the link that give AWS credentials.
     CredentialSources,
+    /// Clouds, among them Entra ID, and the one place on the link that gives tokens of Azure's managed identities.
+    AzureTokens,
     /// The simulated cloud of another process of this machine.
     Simulation,
 }
@@ -56,7 +62,9 @@ pub(crate) fn over_tls(allowed: Allowed, ca_pem: Option<&str>) -> anyhow::Result
     };
     let proxies = match allowed {
         Allowed::Simulation => Proxies::none(),
-        Allowed::Clouds | Allowed::CredentialSources => Proxies::of_environment()?,
+        Allowed::Clouds | Allowed::CredentialSources | Allowed::AzureTokens => {
+            Proxies::of_environment()?
+        }
     };
     Ok(through(allowed, roots, proxies))
 }
@@ -79,51 +87,6 @@ fn through(allowed: Allowed, roots: RootCertStore, proxies: Proxies) -> HttpOut 
         .build(https);
     BoxCloneSyncService::new(tower::service_fn(move |request| {
         send(client.clone(), allowed, request)
-    }))
-}
-
-/// Whether a POST changes nothing: AWS asks who somebody is, what a parameter says and what stands in the way of an
-/// upgrade by POST.
-fn only_asks(request: &Request<Bytes>) -> bool {
-    let header = |name: &str| request.headers().get(name).map(http::HeaderValue::as_bytes);
-    let form = header("content-type")
-        .is_some_and(|kind| kind.starts_with(b"application/x-www-form-urlencoded"));
-    let action =
-        request.body().split(|byte| *byte == b'&').find_map(|pair| pair.strip_prefix(b"Action="));
-    let identity: [&[u8]; 3] = [b"GetCallerIdentity", b"AssumeRole", b"AssumeRoleWithWebIdentity"];
-    let who = form && action.is_some_and(|action| identity.contains(&action));
-    request.method() == http::Method::POST
-        && (who
-            || header("x-amz-target") == Some(b"AmazonSSM.GetParameter")
-            || lists_insights(request.uri().path()))
-}
-
-/// Whether this is the path of EKS `ListInsights`, to the letter; the simulated cloud has it below its mount.
-fn lists_insights(path: &str) -> bool {
-    let path = path.strip_prefix(MOUNT_PATH).unwrap_or(path);
-    let segments: Vec<&str> = path.split('/').collect();
-    // The characters of a cluster's name: nothing that is encoded could be read as another path.
-    let is_name = |name: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        !name.is_empty() && name.bytes().all(known)
-    };
-    matches!(segments.as_slice(), ["", "clusters", name, "insights"] if is_name(name))
-}
-
-/// The same way out for reading only.
-pub(crate) fn reading(http: HttpOut) -> HttpOut {
-    BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
-        let http = http.clone();
-        async move {
-            if request.method() == http::Method::GET || only_asks(&request) {
-                return http.oneshot(request).await;
-            }
-            Err(HttpOutError::Forbidden(format!(
-                "{} {}: this command only reads",
-                request.method(),
-                request.uri()
-            )))
-        }
     }))
 }
 
@@ -163,6 +126,9 @@ fn permit(allowed: Allowed, uri: &Uri) -> Result<Duration, HttpOutError> {
     let refuse = |why: &str| Err(HttpOutError::Forbidden(format!("{host:?}: {why}")));
     if allowed == Allowed::CredentialSources && CREDENTIAL_SOURCES.contains(&host) {
         return Ok(ON_LINK);
+    }
+    if allowed == Allowed::AzureTokens && (host, uri.path()) == AZURES_LINK {
+        return Ok(ON_AZURES_LINK);
     }
     if uri.scheme_str() != Some("https") {
         return refuse("only https leaves this program");

@@ -13,7 +13,7 @@ use fleetwright_apiserver::{
     StaticTokens, serve,
 };
 use fleetwright_clock::{Clock, Ids, RandomIds, SystemClock};
-use fleetwright_cloudsim::{CloudSim, Latencies, MOUNT_PATH, Settings};
+use fleetwright_cloudsim::{AZURE_MOUNT_PATH, CloudSim, Latencies, MOUNT_PATH, Settings};
 use fleetwright_controllers::hub::ensure_namespace;
 use fleetwright_reconcile::Context;
 use fleetwright_telemetry::Shutdown;
@@ -91,8 +91,9 @@ impl Hub {
                     CloudSim::open(api.clone(), Arc::clone(&clock), Arc::clone(&ids), settings)
                         .await?;
                 router = router.mount(MOUNT_PATH, sim.eks());
+                router = router.mount(AZURE_MOUNT_PATH, sim.azure());
                 publish(&client, &public_url, authority.ca_pem()).await?;
-                simulated::simulated(&api, &sim, &clock, &public_url)
+                simulated::simulated(&api, &sim, &clock, (&public_url, dir.path()))
             }
         };
         let stop = Shutdown::new();
@@ -194,8 +195,10 @@ fn public_url(address: SocketAddr) -> String {
 async fn publish(client: &Client, public_url: &str, ca_pem: &str) -> anyhow::Result<()> {
     ensure_namespace(client, SYSTEM_NAMESPACE).await?;
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+    let endpoints = simulated::Endpoints::of(public_url);
     let data = BTreeMap::from([
-        ("endpoint".to_owned(), simulated::endpoint(public_url)),
+        ("endpoint".to_owned(), endpoints.aws),
+        ("azure-endpoint".to_owned(), endpoints.azure),
         ("ca".to_owned(), ca_pem.to_owned()),
     ]);
     let deed = "write configmap fleetwright-system/simulation";

@@ -17,6 +17,7 @@ use crate::cli::{Format, Get, One, Shown};
 use crate::exit::Exit;
 use crate::output;
 use crate::reach::{Rights, need};
+use crate::wiring::limits;
 
 const KIND: &str = "managedclusters.fleetwright.dev";
 
@@ -128,7 +129,9 @@ pub(crate) async fn explain(asked: &One) -> anyhow::Result<Exit> {
             && (object.uid.is_none() || object.uid == cluster.metadata.uid)
     };
     let events: Vec<Event> = events.items.into_iter().filter(about).collect();
-    let why = why(&cluster, &events, SystemClock.now());
+    let provider = cluster.spec.provider().unwrap_or_default();
+    let limits = limits(hub.world(), provider);
+    let why = why(&cluster, &events, limits, SystemClock.now());
     match asked.output {
         Format::Text => output::lines(why.text()),
         Format::Json => output::line(&json!(why).to_string()),

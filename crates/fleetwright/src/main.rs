@@ -12,6 +12,7 @@ mod files;
 mod http_out;
 mod hub;
 mod look;
+mod metrics_server;
 mod output;
 mod plan;
 mod reach;
@@ -65,7 +66,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let exit = runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;
         match &cli.command {
-            Command::Up(asked) => up::up(asked, &shutdown).await,
+            Command::Up(asked) => up::up(asked, registry, &shutdown).await,
             Command::Run(asked) => run::run(asked, registry, &shutdown).await,
             Command::Plan(asked) => or_interrupted(&shutdown, plan::plan(asked)).await,
             Command::Get(asked) => or_interrupted(&shutdown, look::get(asked)).await,
@@ -77,7 +78,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
             Command::Forget(asked) => or_interrupted(&shutdown, safety::forget_one(asked)).await,
             Command::Sim(asked) => or_interrupted(&shutdown, sim::sim(asked)).await,
             Command::Token(asked) => {
-                or_interrupted(&shutdown, token::token(asked, cli.simulated)).await
+                or_interrupted(&shutdown, token::token(asked, cli.simulated.as_ref())).await
             }
         }
     });

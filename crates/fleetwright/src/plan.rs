@@ -6,11 +6,10 @@ use anyhow::{Context as _, bail};
 use fleetwright_api_types::SYSTEM_NAMESPACE;
 use fleetwright_apiserver::{ApiServer, MemoryStore};
 use fleetwright_clock::{Clock, Ids, RandomIds, SystemClock};
-use fleetwright_cloudsim::{CloudSim, Latencies, Settings};
+use fleetwright_cloudsim::{CloudSim, Latencies, Settings as SimSettings};
 use fleetwright_controllers::Fleet;
 use fleetwright_names::HubId;
-use fleetwright_provider_eks::{DEFAULT_LIMITS, EksSettings, Source};
-use fleetwright_providers::{Providers, Settings as ProviderSettings};
+use fleetwright_providers::{Providers, Settings};
 use fleetwright_reconcile::Context;
 use fleetwright_verbs::preview::{Outcome, Overlay, foresee};
 use fleetwright_verbs::{hub_scheme, read_only};
@@ -22,8 +21,9 @@ use crate::exit::Exit;
 use crate::http_out::{self, Allowed};
 use crate::reach::{Reached, Rights, find};
 use crate::real::{Inward, OverTls};
+use crate::simulated::{Endpoints, Ways};
 use crate::wiring::{World, clouds, this_program};
-use crate::{files, output, simulated};
+use crate::{files, output, real, simulated};
 
 /// Stands for the hub that there is not yet.
 pub(crate) const NO_HUB: &str = "00000000-0000-0000-0000-000000000000";
@@ -88,24 +88,23 @@ async fn wire(asked: &Plan, hub: Option<&Reached>) -> anyhow::Result<(Fleet, Wor
         Some(hub) => hub.world(),
         None => World::of(asked.hub.simulate),
     };
-    let eks = match (hub, world) {
+    let settings = match (hub, world) {
         (Some(hub), World::Simulated) => {
-            let (endpoint, ca) = (hub.simulated("endpoint")?, hub.simulated("ca")?);
+            let ca = hub.simulated("ca")?;
             let http = http_out::over_tls(Allowed::Simulation, Some(&ca))?;
-            simulated::settings(http_out::reading(http), &clock, Some(endpoint))
+            let ways = Ways::both(http).reading();
+            simulated::settings(ways, &clock, &Endpoints::published(hub)?)
         }
         (None, World::Simulated) => {
-            simulated::settings(http_out::reading(empty_cloud(&clock, &ids).await?), &clock, None)
+            let ways = empty_clouds(&clock, &ids).await?.reading();
+            simulated::settings(ways, &clock, &Endpoints::of("https://localhost"))
         }
-        (_, World::Real) => EksSettings {
-            http: http_out::reading(http_out::over_tls(Allowed::Clouds, None)?),
-            credentials: Source::Environment {
-                http: http_out::over_tls(Allowed::CredentialSources, None)?,
-            },
-            clock: Arc::clone(&clock),
-            endpoint: None,
-            limits: DEFAULT_LIMITS,
-        },
+        (_, World::Real) => {
+            let Settings { mut aks, mut eks } = real::settings(&clock)?;
+            aks.http = http_out::reading(aks.http);
+            eks.http = http_out::reading(eks.http);
+            Settings { aks, eks }
+        }
     };
     let client = hub.map_or_else(read_only::nothing, |hub| hub.client.clone());
     let inward = if world == World::Simulated { Inward::Allowed } else { Inward::Refused };
@@ -115,7 +114,7 @@ async fn wire(asked: &Plan, hub: Option<&Reached>) -> anyhow::Result<(Fleet, Wor
             None => HubId::new(NO_HUB)?,
         },
         context: Context::new(client, clock, ids),
-        clouds: clouds(&Providers::all(ProviderSettings { eks })),
+        clouds: clouds(&Providers::all(settings)),
         connector: Arc::new(OverTls { inward, read_only: true }),
         token_command: vec![this_program()],
     };
@@ -131,18 +130,15 @@ async fn hub_id(client: &Client) -> anyhow::Result<HubId> {
     HubId::new(found.unwrap_or_else(|| NO_HUB.to_owned())).context(deed)
 }
 
-/// A simulated cloud that nobody has used, for a look before the first `up`.
-async fn empty_cloud(
-    clock: &Arc<dyn Clock>,
-    ids: &Arc<dyn Ids>,
-) -> anyhow::Result<fleetwright_provider::HttpOut> {
+/// Simulated clouds that nobody has used, for a look before the first `up`.
+async fn empty_clouds(clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> anyhow::Result<Ways> {
     let store = Arc::new(MemoryStore::default());
     let api = ApiServer::open(store, Arc::clone(clock), Arc::clone(ids)).await?;
-    let settings = Settings {
+    let settings = SimSettings {
         latencies: Latencies::default(),
         public_url: "https://localhost".to_owned(),
         ca_pem: String::new(),
     };
     let sim = CloudSim::open(api, Arc::clone(clock), Arc::clone(ids), settings).await?;
-    Ok(simulated::in_process(&sim))
+    Ok(Ways::in_process(&sim))
 }

@@ -8,7 +8,8 @@ use fleetwright_clock::Clock;
 use fleetwright_controllers::members::Connector;
 use fleetwright_errclass::Class;
 use fleetwright_provider::Secret;
-use fleetwright_provider_eks::{DEFAULT_LIMITS, EksSettings, Source, environment_credentials};
+use fleetwright_provider_aks::AksSettings;
+use fleetwright_provider_eks::{DEFAULT_LIMITS, EksSettings, Source};
 use fleetwright_providers::{Providers, Settings};
 use fleetwright_reconcile::Failure;
 use fleetwright_verbs::hosts::is_inward;
@@ -22,7 +23,34 @@ use crate::wiring::{Wiring, clouds, this_program};
 
 /// Wires the controllers to the clouds. Nothing is called and no credential is read before it is needed.
 pub(crate) fn real(clock: &Arc<dyn Clock>) -> anyhow::Result<Wiring> {
-    let eks = EksSettings {
+    Ok(Wiring {
+        clouds: clouds(&Providers::all(settings(clock)?)),
+        connector: Arc::new(OverTls { inward: Inward::Refused, read_only: false }),
+        token_command: vec![this_program()],
+    })
+}
+
+/// The clouds themselves, with the credentials of this environment.
+pub(crate) fn settings(clock: &Arc<dyn Clock>) -> anyhow::Result<Settings> {
+    Ok(Settings { aks: aks(clock)?, eks: eks(clock)? })
+}
+
+/// AKS itself.
+pub(crate) fn aks(clock: &Arc<dyn Clock>) -> anyhow::Result<AksSettings> {
+    Ok(AksSettings {
+        http: http_out::over_tls(Allowed::Clouds, None)?,
+        credentials: fleetwright_provider_aks::Source::Environment {
+            http: http_out::over_tls(Allowed::AzureTokens, None)?,
+        },
+        clock: Arc::clone(clock),
+        endpoint: None,
+        limits: fleetwright_provider_aks::DEFAULT_LIMITS,
+    })
+}
+
+/// EKS itself.
+pub(crate) fn eks(clock: &Arc<dyn Clock>) -> anyhow::Result<EksSettings> {
+    Ok(EksSettings {
         http: http_out::over_tls(Allowed::Clouds, None)?,
         credentials: Source::Environment {
             http: http_out::over_tls(Allowed::CredentialSources, None)?,
@@ -30,20 +58,7 @@ pub(crate) fn real(clock: &Arc<dyn Clock>) -> anyhow::Result<Wiring> {
         clock: Arc::clone(clock),
         endpoint: None,
         limits: DEFAULT_LIMITS,
-    };
-    Ok(Wiring {
-        clouds: clouds(&Providers::all(Settings { eks })),
-        connector: Arc::new(OverTls { inward: Inward::Refused, read_only: false }),
-        token_command: vec![this_program()],
     })
-}
-
-/// The chain that every AWS tool walks.
-pub(crate) async fn credentials(
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<aws_credential_types::provider::SharedCredentialsProvider> {
-    let http = http_out::over_tls(Allowed::CredentialSources, None)?;
-    Ok(environment_credentials(http, Arc::clone(clock)).await)
 }
 
 /// Whether a member may be on this very machine.

@@ -6,7 +6,7 @@ use fleetwright_clock::{Clock, Ids, RandomIds, SystemClock};
 use fleetwright_controllers::Fleet;
 use fleetwright_names::HubId;
 use fleetwright_provider::{HttpOut, HttpOutError};
-use fleetwright_providers::{Providers, Settings};
+use fleetwright_providers::Providers;
 use fleetwright_reconcile::Context;
 use fleetwright_verbs::render::{PLACEHOLDERS, render as rendered};
 use fleetwright_verbs::{hub_scheme, read_only, yaml};
@@ -17,6 +17,7 @@ use crate::cli::{Document, Render};
 use crate::exit::Exit;
 use crate::plan::NO_HUB;
 use crate::real::{Inward, OverTls};
+use crate::simulated::{Endpoints, Ways};
 use crate::wiring::{clouds, this_program};
 use crate::{files, output, simulated};
 
@@ -55,11 +56,12 @@ fn nobody() -> anyhow::Result<Fleet> {
             let why = "render asks no cloud".to_owned();
             Err::<Response<bytes::Bytes>, _>(HttpOutError::Connect(why))
         }));
-    let eks = simulated::settings(nowhere, &clock, None);
+    let settings =
+        simulated::settings(Ways::both(nowhere), &clock, &Endpoints::of("https://nobody.invalid"));
     Ok(Fleet {
         hub: HubId::new(NO_HUB)?,
         context: Context::new(read_only::nothing(), clock, ids),
-        clouds: clouds(&Providers::all(Settings { eks })),
+        clouds: clouds(&Providers::all(settings)),
         connector: Arc::new(OverTls { inward: Inward::Refused, read_only: true }),
         token_command: vec![this_program()],
     })

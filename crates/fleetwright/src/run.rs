@@ -1,7 +1,6 @@
 //! `fleetwright run`: the controllers, against any Kubernetes API server, as one of several processes of which one leads.
 
 mod hub_api;
-mod metrics_server;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -24,7 +23,7 @@ use crate::data_dir::DataDir;
 use crate::exit::Exit;
 use crate::hub::Hub;
 use crate::wiring::World;
-use crate::{output, real};
+use crate::{metrics_server, output, real};
 
 /// The usual port of exporters that belong to OpenTelemetry programs.
 const METRICS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);

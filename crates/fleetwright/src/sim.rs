@@ -13,6 +13,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -45,7 +46,7 @@ async fn add(hub: &Reached, asked: &Fault) -> anyhow::Result<()> {
         text => Some(object_key(text).map_err(anyhow::Error::msg)?),
     };
     let name = match &cluster {
-        Some(key) => Some(in_the_cloud(hub, key).await?.1),
+        Some(key) => Some(in_the_cloud(hub, key).await?.name),
         None => None,
     };
     let fault = SimFault {
@@ -119,7 +120,7 @@ async fn list(hub: &Reached) -> anyhow::Result<()> {
 
 async fn clear(hub: &Reached, cluster: Option<&ObjectKey>) -> anyhow::Result<()> {
     let path = match cluster {
-        Some(key) => format!("faults?cluster={}", in_the_cloud(hub, key).await?.1),
+        Some(key) => format!("faults?cluster={}", encoded(&in_the_cloud(hub, key).await?.name)),
         None => "faults".to_owned(),
     };
     send(hub, Method::DELETE, &path, None).await?;
@@ -132,8 +133,8 @@ async fn drift(hub: &Reached, key: &ObjectKey, change: &str) -> anyhow::Result<(
     let (path, value) = change
         .split_once('=')
         .context("write it as PATH=VALUE, for example eks.logging=Api,Audit")?;
-    let wire = words::wire(path, value).map_err(anyhow::Error::msg)?;
-    let (region, name) = in_the_cloud(hub, key).await?;
+    let Place { provider, region, name } = in_the_cloud(hub, key).await?;
+    let wire = words::wire(&provider, path, value).map_err(anyhow::Error::msg)?;
     for (path, value) in wire {
         let body = json!({"region": region, "name": name, "path": path, "value": value});
         send(hub, Method::POST, "drift", Some(body)).await?;
@@ -165,18 +166,33 @@ async fn look_now(hub: &Reached, key: &ObjectKey) -> anyhow::Result<()> {
     patched.map(drop).with_context(|| format!("cannot have the controllers look at {key}"))
 }
 
-/// Region and name of a cluster in the simulated cloud.
-async fn in_the_cloud(hub: &Reached, key: &ObjectKey) -> anyhow::Result<(String, String)> {
+/// A name of Azure's holds slashes.
+fn encoded(name: &str) -> String {
+    utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
+}
+
+/// Where a cluster is in the simulated clouds.
+struct Place {
+    /// The key of its provider.
+    provider: String,
+    region: String,
+    /// Its name there; on Azure with subscription and resource group.
+    name: String,
+}
+
+async fn in_the_cloud(hub: &Reached, key: &ObjectKey) -> anyhow::Result<Place> {
     let api: Api<ManagedCluster> = Api::namespaced(hub.client.clone(), &key.namespace);
     let found = api.get_opt(&key.name).await;
     let found =
         found.with_context(|| format!("cannot read managedclusters.fleetwright.dev {key}"))?;
     let cluster =
         found.with_context(|| format!("there is no managedclusters.fleetwright.dev {key}"))?;
+    let provider = cluster.spec.provider().unwrap_or_default().to_owned();
     let observed = cluster.status.and_then(|status| status.observed).unwrap_or_default();
     observed
         .region
         .zip(observed.external_name)
+        .map(|(region, name)| Place { provider, region, name })
         .with_context(|| format!("{key} is not in the simulated cloud yet; try again in a second"))
 }
 

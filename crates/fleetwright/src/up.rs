@@ -4,14 +4,17 @@ mod follow;
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use fleetwright_controllers::Fleet;
 use fleetwright_controllers::hub::hub_id;
-use fleetwright_telemetry::Shutdown;
+use fleetwright_reconcile::Metrics;
+use fleetwright_telemetry::{Registry, Shutdown};
 use fleetwright_verbs::apply::{Applied, apply};
 use fleetwright_verbs::hub_scheme;
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::cli::{Format, Up};
@@ -20,10 +23,14 @@ use crate::exit::Exit;
 use crate::hub::Hub;
 use crate::up::follow::{End, Follower};
 use crate::wiring::World;
-use crate::{files, output};
+use crate::{files, metrics_server, output};
 
 /// Runs until everything is Ready (`--once`), or until somebody asks to stop.
-pub(crate) async fn up(asked: &Up, shutdown: &Shutdown) -> anyhow::Result<Exit> {
+pub(crate) async fn up(
+    asked: &Up,
+    registry: Registry,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let scheme = hub_scheme()?;
     let manifests = match files::read(&asked.files, &scheme)? {
@@ -38,7 +45,17 @@ pub(crate) async fn up(asked: &Up, shutdown: &Shutdown) -> anyhow::Result<Exit> 
     let path =
         std::path::absolute(&path).with_context(|| format!("{} is no path", path.display()))?;
     let dir = DataDir::open(&path, world)?;
+    let listener = match asked.metrics_listen {
+        Some(address) => Some(metrics_server::bind(Some(address), address).await?),
+        None => None,
+    };
+    let metrics_at = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let mut hub = Hub::start(&dir, world, asked.listen, scheme.clone()).await?;
+    if listener.is_some() {
+        hub.context.metrics = Some(Metrics::new(&registry)?);
+    }
+    let serves = Arc::new(AtomicBool::new(false));
+    let metrics = serve_metrics(listener, registry, Arc::clone(&serves));
     let served = began.elapsed();
     let ready = Cell::new(false);
     let ended = tokio::select! {
@@ -49,6 +66,10 @@ pub(crate) async fn up(asked: &Up, shutdown: &Shutdown) -> anyhow::Result<Exit> 
             match apply(&hub.context.client, &scheme, &manifests).await {
                 Ok(applied) => {
                     greet(asked, &dir, &hub, applied, served);
+                    if let Some(at) = metrics_at.filter(|_| asked.output == Format::Text) {
+                        output::line(&format!("  metrics at http://{at}/metrics"));
+                    }
+                    serves.store(true, Ordering::Release);
                     run(asked, &mut hub, &ready, began).await
                 }
                 Err(finding) => {
@@ -57,10 +78,19 @@ pub(crate) async fn up(asked: &Up, shutdown: &Shutdown) -> anyhow::Result<Exit> 
                 }
             }
         } => ended,
+        () = metrics => Err(anyhow::anyhow!("metrics are not served any more")),
     };
     // Controllers have ended by now: their futures are dropped. What was being answered is finished.
     hub.stop().await?;
     ended
+}
+
+/// Serves for ever where somebody asked for it; else only never ends.
+async fn serve_metrics(listener: Option<TcpListener>, registry: Registry, serves: Arc<AtomicBool>) {
+    match listener {
+        Some(listener) => metrics_server::serve(listener, registry, serves).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The first line: which world, and where everything is.

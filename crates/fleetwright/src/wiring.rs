@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use fleetwright_controllers::Clouds;
 use fleetwright_controllers::members::Connector;
-use fleetwright_provider::Provider;
+use fleetwright_provider::Limits;
+use fleetwright_provider_aks::KEY as AKS;
 use fleetwright_provider_eks::KEY as EKS;
 use fleetwright_providers::Providers;
+
+use crate::simulated;
 
 /// Which world a hub lives in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +53,17 @@ pub(crate) struct Wiring {
 
 /// The registry as the controllers take it.
 pub(crate) fn clouds(providers: &Providers) -> Clouds {
-    [EKS]
-        .into_iter()
-        .filter_map(|key| Some((key, Arc::clone(providers.get(key)?) as Arc<dyn Provider>)))
-        .collect()
+    providers.iter().map(|(key, provider)| (key, Arc::clone(provider))).collect()
+}
+
+/// How often the clouds of a world are asked about the clusters of one provider.
+pub(crate) fn limits(world: World, provider: &str) -> Option<Limits> {
+    match (world, provider) {
+        (World::Simulated, _) => Some(simulated::LIMITS),
+        (World::Real, AKS) => Some(fleetwright_provider_aks::DEFAULT_LIMITS),
+        (World::Real, EKS) => Some(fleetwright_provider_eks::DEFAULT_LIMITS),
+        (World::Real, _) => None,
+    }
 }
 
 /// This program, for kubeconfigs. Where its path cannot be told, clients look for it on `PATH`.

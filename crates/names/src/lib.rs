@@ -5,6 +5,7 @@
 //! cloud carries the hub, the object and its uid, so that it can be found again by anyone who lost all other state.
 
 mod derive;
+mod glob;
 mod owner;
 
 use std::fmt;
@@ -12,7 +13,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use derive::{eks_cluster_name, network_policy_name};
+pub use derive::{aks_cluster_name, eks_cluster_name, network_policy_name};
+pub use glob::glob;
 pub use owner::{Owner, Ownership, TAG_HUB, TAG_OBJECT, TAG_POOL, TAG_RELEASED, TAG_UID};
 
 /// Why a name was refused.
@@ -84,6 +86,15 @@ newtype!(
     |v| within(v, 1, 100) && v.as_bytes()[0].is_ascii_alphanumeric()
         && v.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
     "must start with a letter or digit and hold only letters, digits, - and _, at most 100"
+);
+
+newtype!(
+    /// The name of an AKS cluster: letters, digits, `-` and `_`, with a letter or digit at both ends, at most 63 characters
+    /// (Azure's resource name rules, `Microsoft.ContainerService/managedClusters`).
+    AksClusterName, "AKS cluster name",
+    |v| within(v, 1, 63) && v.as_bytes()[0].is_ascii_alphanumeric() && v.as_bytes()[v.len() - 1].is_ascii_alphanumeric()
+        && v.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
+    "must start and end with a letter or digit and hold only letters, digits, - and _, at most 63"
 );
 
 fn within(value: &str, least: usize, most: usize) -> bool {

@@ -1,5 +1,6 @@
 //! The plan for one cluster. This file holds the frame; the ideas have a file each below.
 
+mod failure;
 mod hold;
 mod leave;
 mod left_out;
@@ -11,6 +12,7 @@ mod whose;
 use std::time::Duration;
 
 use fleetwright_api_types::ManagementMode;
+use fleetwright_errclass::RETRY_AFTER_LIMIT;
 use fleetwright_names::Ownership;
 use jiff::Timestamp;
 
@@ -18,6 +20,9 @@ use crate::{
     CloudAction, CloudStep, Difference, Held, Phase, Plan, Problem, Resource, Seen, SeenUpdate,
     Situation, Snapshot, Step, UpdateState, Waiting,
 };
+
+/// The token of a creation holds for so long; longer than any request may be on its way.
+const MADE_AGAIN_AFTER_SECONDS: i64 = 600;
 
 /// What the object's owner wants of the cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,18 +173,26 @@ impl<'a> Planner<'a> {
         Step::Cloud(self.cloud_step(resource, action))
     }
 
-    /// The same deed a second time in one generation gets another token once the cloud has taken on a change since.
+    /// The same change a second time in one generation gets another token once the cloud has taken on one since. What was
+    /// made and deleted by somebody leaves nothing to tell a second making by, so the time does: a cloud that knows the
+    /// token would do nothing. Where the two tokens of one making differ because the time turned between them, the name is
+    /// taken, which is a lost race and no second thing.
     fn cloud_step(self, resource: &Resource, action: CloudAction) -> CloudStep {
-        let last = match (&action, self.face(resource)) {
-            (CloudAction::Update(_), Seen::Present(face)) => face.last_update,
-            _ => None,
+        let attempt = match (&action, self.face(resource)) {
+            (CloudAction::Update(_), Seen::Present(face)) => {
+                face.last_update.map(|last| last.id.clone()).unwrap_or_default()
+            }
+            (CloudAction::Create { .. }, _) => {
+                format!(" {}", self.at.now.as_second().div_euclid(MADE_AGAIN_AFTER_SECONDS))
+            }
+            _ => String::new(),
         };
         CloudStep::new(
             self.at.address.clone(),
             resource.clone(),
             (self.at.owner.clone(), self.at.generation),
             action,
-            last.map_or("", |last| last.id.as_str()),
+            &attempt,
         )
     }
 
@@ -224,7 +237,8 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(self, draft: Draft) -> Plan {
-        let requeue = Some(self.requeue(&draft));
+        let asked_for = self.snapshot().retry_after.unwrap_or_default().min(RETRY_AFTER_LIMIT);
+        let requeue = Some(self.requeue(&draft).max(asked_for));
         let Draft { steps, held, waiting, refused, ignored, moving: _ } = draft;
         let generation = self.at.generation;
         Plan { generation, steps, held, waiting, refused, ignored, requeue, gone: false }

@@ -8,6 +8,7 @@ mod change;
 mod cluster;
 mod desired;
 mod lint;
+mod part;
 mod policy;
 mod problem;
 mod rules;
@@ -20,17 +21,16 @@ pub use change::{Change, ChangeKind, Difference, Replacement, Update, Upgrade};
 pub use cluster::{Goal, plan_cluster};
 pub use desired::{Address, DesiredCluster, DesiredPart, DesiredPool, KubernetesVersion};
 pub use lint::{LintError, lint};
+pub use part::{PartKey, PartKind};
 pub use policy::{
     DesiredMember, DesiredNetworkPolicy, LABEL_ENFORCE, MemberSnapshot, SeenNamespace, plan_member,
     violations,
 };
 pub use problem::Problem;
-pub use rules::{Pace, PoolWay, Rules, Situation};
+pub use rules::{CloudRules, Pace, PoolWay, Rules, Situation};
 pub use snapshot::{
     Credentials, Drain, MemberView, ObjectRef, Outside, Phase, Seen, SeenCluster, SeenPart,
     SeenPool, SeenUpdate, Snapshot, UpdateState,
 };
-pub use step::{
-    CloudAction, CloudStep, Held, HubStep, MemberStep, PartKey, Plan, Resource, Step, Waiting,
-};
+pub use step::{CloudAction, CloudStep, Held, HubStep, MemberStep, Plan, Resource, Step, Waiting};
 pub use window::{WindowState, Windows};

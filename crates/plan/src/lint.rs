@@ -213,11 +213,13 @@ fn lint_delete(step: &CloudStep, situation: &Situation<'_>) -> Result<(), LintEr
     if step.resource != Resource::Cluster {
         return Ok(());
     }
-    if snapshot.pools.values().any(|pool| !matches!(pool, Seen::Absent)) {
+    let pools_hold = !situation.rules.cloud.pools_end_with_control_plane;
+    if pools_hold && snapshot.pools.values().any(|pool| !matches!(pool, Seen::Absent)) {
         return Err(LintError::PoolsLeft);
     }
     let mut parts = snapshot.parts.iter();
-    match parts.find(|(key, part)| key.holds_control_plane() && !matches!(part, Seen::Absent)) {
+    match parts.find(|(key, part)| key.kind.holds_control_plane() && !matches!(part, Seen::Absent))
+    {
         Some((key, _)) => Err(LintError::PartLeft(Resource::Part(key.clone()))),
         None => Ok(()),
     }

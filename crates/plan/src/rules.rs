@@ -95,6 +95,20 @@ pub struct Rules {
     pub deletes_held: Option<Waiting>,
     /// Until when a cluster on its way out may clean up what it made outside itself; `None`: it need not.
     pub clean_up_until: Option<Timestamp>,
+    /// When the declaration last changed, as far as known. A change that the cloud took on before and gave up is not held
+    /// against it.
+    pub edited_at: Option<Timestamp>,
+    /// What the cloud itself allows.
+    pub cloud: CloudRules,
+}
+
+/// What a cloud's own rules mean for the order of work. The default is the order that always works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CloudRules {
+    /// While the control plane changes, the cloud takes no change of its pools, and the other way round.
+    pub serial: bool,
+    /// Pools go with their control plane. Otherwise they hold it, and each must be gone before.
+    pub pools_end_with_control_plane: bool,
 }
 
 impl Default for Rules {
@@ -107,6 +121,8 @@ impl Default for Rules {
             hands_off_until: None,
             deletes_held: None,
             clean_up_until: None,
+            edited_at: None,
+            cloud: CloudRules::default(),
         }
     }
 }

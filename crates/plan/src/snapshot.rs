@@ -1,6 +1,7 @@
 //! What the world looks like, as far as we could see.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fleetwright_names::PoolName;
 use jiff::Timestamp;
@@ -62,6 +63,8 @@ pub struct Snapshot {
     pub parts: BTreeMap<PartKey, Seen<SeenPart>>,
     /// What was seen on the member's own API; the provider leaves it empty.
     pub member: MemberView,
+    /// For how long the cloud asked not to be asked again, if it did; the longest of several.
+    pub retry_after: Option<Duration>,
 }
 
 impl Snapshot {
@@ -80,6 +83,7 @@ impl Snapshot {
             pools: BTreeMap::new(),
             parts: BTreeMap::new(),
             member: MemberView::default(),
+            retry_after: None,
         }
     }
 }
@@ -95,7 +99,7 @@ pub enum Credentials {
         account: String,
         /// Who we are there: an ARN on AWS.
         principal: String,
-        /// When that ends, if it does.
+        /// When that ends for good: what will be renewed in time does not end.
         expires_at: Option<Timestamp>,
     },
     /// It does not, or there is nothing to show.
@@ -112,7 +116,8 @@ pub enum Credentials {
 pub struct SeenUpdate {
     /// The cloud's id of it.
     pub id: String,
-    /// The kind of change, in the words of [`crate::Update::what`].
+    /// The kind of change, in the words of [`crate::Update::what`]; where the cloud's own record of it fits several, in
+    /// that of the difference that was found. `create` and `delete` are beginning and end.
     pub what: String,
     /// How it stands.
     pub state: UpdateState,

@@ -8,7 +8,7 @@ use fleetwright_names::{Owner, PoolName, Uid, sha256_hex};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{Address, Difference, ObjectRef, Problem, Replacement, Update};
+use crate::{Address, Difference, ObjectRef, PartKey, Problem, Replacement, Update};
 
 /// A resource in a cloud.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -21,32 +21,6 @@ pub enum Resource {
     Part(PartKey),
 }
 
-/// A further part of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct PartKey {
-    /// What kind of part, in lower-case words for people, for example `managed add-on`, `access entry`.
-    pub kind: &'static str,
-    /// Its name, unique within the kind.
-    pub name: String,
-}
-
-impl PartKey {
-    /// The kind of part that a cloud makes and removes one at a time, and that keeps its control plane from going.
-    pub const FARGATE_PROFILE: &'static str = "Fargate profile";
-
-    /// Whether the cloud refuses to delete the control plane while this part is there.
-    #[must_use]
-    pub fn holds_control_plane(&self) -> bool {
-        self.kind == Self::FARGATE_PROFILE
-    }
-}
-
-impl fmt::Display for PartKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.name)
-    }
-}
-
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -57,7 +31,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// A write to a cloud. Idempotent: its token is the same for the same object, generation and deed.
+/// A write to a cloud. Idempotent: its token is the same for the same object, generation, deed and attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CloudStep {
     /// Where.
@@ -114,8 +88,8 @@ impl CloudAction {
 }
 
 impl CloudStep {
-    /// A step with its deterministic token. `attempt` tells apart two equal deeds in one generation, for example a second
-    /// repair of the same field: the id of the last change that the cloud took on, or nothing.
+    /// A step with its deterministic token. `attempt` tells apart two equal deeds in one generation: for a second repair of
+    /// the same field the id of the last change that the cloud took on, for a second making the time, or nothing.
     #[must_use]
     pub fn new(
         address: Address,
@@ -197,6 +171,18 @@ pub enum HubStep {
         /// Its name.
         name: String,
     },
+    /// Create or replace the cluster Secret of an Argo CD.
+    PutRegistration {
+        /// The whole Secret.
+        object: Value,
+    },
+    /// Remove that Secret.
+    DeleteRegistration {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// One write.
@@ -265,6 +251,8 @@ impl Step {
             Self::Member(MemberStep::DeleteNetworkPolicy { .. }) => "NetworkPolicyRemoved",
             Self::Member(MemberStep::Drain { .. }) => "Draining",
             Self::Member(MemberStep::DeleteOutside { .. }) => "CleanUpRequested",
+            Self::Hub(HubStep::PutRegistration { .. }) => "Registered",
+            Self::Hub(HubStep::DeleteRegistration { .. }) => "Deregistered",
         }
     }
 }

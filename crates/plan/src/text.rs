@@ -117,6 +117,10 @@ impl fmt::Display for HubStep {
             Self::DeleteConnection { namespace, name } => {
                 write!(f, "- delete connection secret {namespace}/{name}")
             }
+            Self::PutRegistration { .. } => f.write_str("+ put Argo CD cluster secret"),
+            Self::DeleteRegistration { namespace, name } => {
+                write!(f, "- delete Argo CD cluster secret {namespace}/{name}")
+            }
         }
     }
 }

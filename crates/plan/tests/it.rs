@@ -14,6 +14,8 @@ mod create;
 mod delete;
 #[path = "it/lint.rs"]
 mod lint;
+#[path = "it/lock.rs"]
+mod lock;
 #[path = "it/member.rs"]
 mod member;
 #[path = "it/member_properties.rs"]

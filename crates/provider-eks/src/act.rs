@@ -7,7 +7,7 @@ use aws_sdk_eks::Client;
 use fleetwright_errclass::Class;
 use fleetwright_names::{Ownership, TAG_HUB, TAG_OBJECT, TAG_RELEASED, TAG_UID, Uid};
 use fleetwright_plan::{CloudAction, CloudStep, Resource};
-use fleetwright_provider::{CloudError, Receipt};
+use fleetwright_provider::{CloudError, Receipt, audit, left_alone, may_claim};
 use serde_json::{Value, json};
 
 use crate::config::{POLICIES, wire_request};
@@ -75,8 +75,9 @@ impl<'a> Deed<'a> {
     async fn send(&mut self, operation: &'static str, input: &Value) -> Result<(), CloudError> {
         let call = self.call(operation);
         let answer = wire::send(self.client, &call, input).await?;
-        self.audit(&call, answer.request_id.as_deref());
-        self.receipt.calls.push((format!("eks:{operation}"), answer.request_id));
+        let operation = format!("eks:{operation}");
+        audit(self.step, &operation, &call, answer.request_id.as_deref());
+        self.receipt.calls.push((operation, answer.request_id));
         Ok(())
     }
 
@@ -151,13 +152,10 @@ impl<'a> Deed<'a> {
                 "it went away meanwhile; we look again",
             ));
         };
-        let may = match self.step.owner.reads(&found.tags) {
-            Ownership::Ours => return Ok(()),
-            Ownership::Untagged | Ownership::Released => from.is_none(),
-            Ownership::Predecessor(uid) => from == Some(&uid),
-            Ownership::Other(_) => false,
-        };
-        if !may {
+        if self.step.owner.reads(&found.tags) == Ownership::Ours {
+            return Ok(());
+        }
+        if !may_claim(&self.step.owner, &found.tags, from) {
             return Err(self.not_ours(&call, &found));
         }
         let released = found.tags.contains_key(TAG_RELEASED);
@@ -255,28 +253,6 @@ impl<'a> Deed<'a> {
     }
 
     fn not_ours(&self, call: &Call<'_>, found: &Found) -> CloudError {
-        let whose = match self.step.owner.reads(&found.tags) {
-            Ownership::Ours => "this very object".to_owned(),
-            Ownership::Predecessor(uid) => format!("an earlier {} ({uid})", self.step.owner.object),
-            Ownership::Released => "nobody any more: it was released".to_owned(),
-            Ownership::Other(who) => who,
-            Ownership::Untagged => "somebody who does not use Fleetwright".to_owned(),
-        };
-        let words = format!("left alone, since its tags say that it belongs to {whose}");
-        call.error(Class::Refused, "NotOurs", &words)
-    }
-
-    /// The audit line of a write that EKS accepted; a refused one is logged by whoever handles the error.
-    fn audit(&self, call: &Call<'_>, request_id: Option<&str>) {
-        tracing::info!(
-            target: "fleetwright::audit",
-            operation = %format_args!("eks:{}", call.operation),
-            resource = %call,
-            object = %self.step.owner.object,
-            uid = %self.step.owner.uid,
-            token = %self.step.token,
-            request_id = request_id.unwrap_or_default(),
-            "cloud write accepted"
-        );
+        call.error(Class::Refused, "NotOurs", &left_alone(&self.step.owner, &found.tags))
     }
 }

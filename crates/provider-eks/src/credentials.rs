@@ -26,7 +26,7 @@ use fleetwright_errclass::Class;
 use fleetwright_provider::{Access, CloudError, HttpOut};
 use tokio::sync::Mutex;
 
-use crate::error::sts_error;
+use crate::error::{no_credentials, sts_error};
 use crate::http::{ClockTime, OverHttpOut};
 use crate::session::unusable;
 use crate::{EksSettings, Source};
@@ -36,23 +36,46 @@ const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 /// STS takes names of sessions up to this length.
 const SESSION_NAME_LIMIT: usize = 64;
 /// Credentials nearer to their end than this are fetched anew.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
+pub(crate) const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// Where STS is asked when neither the environment nor a profile names a region.
 const FALLBACK_REGION: &str = "us-east-1";
+
+/// A role that is taken on before a token is signed.
+#[derive(Debug, Clone)]
+pub struct RoleToAssume {
+    /// Its ARN.
+    pub arn: String,
+    /// What its trust policy asks for besides, if it does.
+    pub external_id: Option<String>,
+}
+
+/// The environment's own credentials or, with `role`, those that the region's STS gives for that role: what a token is
+/// signed with by somebody who has no `ProviderConfig`.
+///
+/// # Errors
+/// When there are no credentials, or STS refuses the role.
+pub async fn token_credentials(
+    settings: EksSettings,
+    region: &str,
+    role: Option<RoleToAssume>,
+) -> Result<Credentials, CloudError> {
+    let (base, to_sts) = crate::session::Sessions::new(settings).environment(region)?;
+    let Some(RoleToAssume { arn: role, external_id }) = role else {
+        let found = base.provide_credentials().await;
+        return found.map_err(|source| no_credentials("token", &source));
+    };
+    let to_sts = to_sts.into_builder().credentials_provider(base).build();
+    let sts = aws_sdk_sts::Client::new(&to_sts);
+    let session = "fleetwright-token".to_owned();
+    let found = Assumed { sts, role, session, external_id }.current().await;
+    found.map_err(|source| no_credentials("sts:AssumeRole", &source))
+}
 
 /// The chain that every AWS tool walks: variables, shared files, web identity, container role, instance role.
 ///
 /// Nothing is asked before the first use. The last two links ask `169.254.170.2` and `169.254.169.254` over plain HTTP
 /// through `http`, which must let them pass or refuse them; a refusal only ends the chain. `AWS_EC2_METADATA_DISABLED=true`
 /// leaves the instance role out. Profiles that need SSO or an external process are not built in.
-pub async fn environment_credentials(
-    http: HttpOut,
-    clock: Arc<dyn Clock>,
-) -> SharedCredentialsProvider {
-    let source = SharedCredentialsProvider::new(chain(&http, &clock).await);
-    SharedCredentialsProvider::new(Kept::new(source, ClockTime(clock)))
-}
-
 async fn chain(http: &HttpOut, clock: &Arc<dyn Clock>) -> DefaultCredentialsChain {
     let config = chain_config(http.clone(), clock, None);
     // Without a region of its own the chain would ask the instance metadata for one, at the start of every laptop's hub.
@@ -336,8 +359,8 @@ mod tests {
             #[allow(unreachable_code, reason = "gives the closure its type")]
             Err(HttpOutError::Forbidden(String::new()))
         }));
-        let clock = Arc::new(Hand(StdMutex::new(Timestamp::UNIX_EPOCH)));
-        let made = environment_credentials(http, clock).await;
-        assert!(format!("{made:?}").contains("SharedCredentialsProvider"));
+        let clock: Arc<dyn Clock> = Arc::new(Hand(StdMutex::new(Timestamp::UNIX_EPOCH)));
+        let made = chain(&http, &clock).await;
+        assert!(format!("{made:?}").contains("DefaultCredentialsChain"));
     }
 }

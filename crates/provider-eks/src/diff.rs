@@ -8,9 +8,12 @@ mod pools;
 
 pub(crate) use pools::LATEST;
 
+use std::collections::BTreeMap;
+
 use fleetwright_names::Ownership;
 use fleetwright_plan::{
-    Change, ChangeKind, DesiredCluster, Difference, Phase, Resource, Seen, Snapshot, Update,
+    Change, ChangeKind, DesiredCluster, Difference, Phase, Resource, Seen, SeenCluster, Snapshot,
+    Update,
 };
 use serde_json::{Value, json};
 
@@ -33,12 +36,36 @@ pub(crate) fn diff(desired: &DesiredCluster, snapshot: &Snapshot) -> Vec<Change>
             changes.extend(claims(desired, snapshot));
         }
         Seen::Present(cluster) => {
+            let ours = Ours { desired, snapshot, cluster };
             changes.extend(cluster::changes(desired, cluster));
-            changes.extend(pools::changes(desired, snapshot, cluster));
-            changes.extend(parts::changes(desired, snapshot, cluster));
+            changes.extend(pools::changes(ours));
+            changes.extend(parts::changes(ours));
         }
     }
     changes
+}
+
+/// A control plane of ours, what is declared of it, and all that was seen with it.
+#[derive(Clone, Copy)]
+struct Ours<'a> {
+    desired: &'a DesiredCluster,
+    snapshot: &'a Snapshot,
+    cluster: &'a SeenCluster,
+}
+
+impl Ours<'_> {
+    /// The end of what bears our tags, is declared no longer and rests: EKS refuses to delete what is busy, and `plan`
+    /// waits for it meanwhile.
+    fn undeclared(
+        self,
+        resource: Resource,
+        (tags, phase): (&BTreeMap<String, String>, Phase),
+        declared: bool,
+    ) -> Option<Change> {
+        let ours = self.desired.owner.reads(tags) == Ownership::Ours;
+        (ours && !declared && at_rest(phase))
+            .then_some(Change { resource, kind: ChangeKind::Delete })
+    }
 }
 
 /// What would become ours together with the control plane: what is declared and not ours, and all of a predecessor.
@@ -104,7 +131,7 @@ impl InPlace {
 /// Tags that are declared and missing or different; what else is tagged there is somebody else's.
 fn tags(
     resource: &Resource,
-    (declared, seen): (&Value, &std::collections::BTreeMap<String, String>),
+    (declared, seen): (&Value, &BTreeMap<String, String>),
     arn: &Value,
 ) -> Option<Change> {
     let mut differences = Vec::new();
@@ -124,7 +151,7 @@ fn tags(
     InPlace { what: "tags".into(), operation: "TagResource", input, differences }.change(resource)
 }
 
-/// Only what is at rest is deleted: EKS refuses to delete what is busy, and `plan` waits for it meanwhile.
+/// Whether EKS would delete it now.
 const fn at_rest(phase: Phase) -> bool {
     matches!(phase, Phase::Active | Phase::Failed)
 }

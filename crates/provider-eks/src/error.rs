@@ -4,12 +4,13 @@ mod sts;
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_eks::config::http::HttpResponse;
 use aws_sdk_eks::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eks::operation::RequestId as _;
-use fleetwright_errclass::Class;
+use fleetwright_errclass::{Class, RETRY_AFTER_LIMIT};
 use fleetwright_plan::{Address, Resource};
 use fleetwright_provider::{CloudError, HttpOutError};
 
@@ -32,7 +33,7 @@ impl Call<'_> {
     /// Builds an error of this call. `words` say what happened and what to do next.
     pub(crate) fn error(&self, class: Class, code: &'static str, words: &str) -> CloudError {
         let operation = format!("eks:{}", self.operation);
-        CloudError { class, code, operation, message: format!("{self}: {words}"), request_id: None }
+        CloudError::new(class, code, operation, format!("{self}: {words}"))
     }
 }
 
@@ -117,7 +118,14 @@ where
     let words: String = words.chars().take(WORDS_LIMIT).collect();
     // The id of the request stays out of the message: it differs each time, and a status that differs is written anew.
     let request_id = error.request_id().map(str::to_owned);
-    CloudError { request_id, ..call.error(class, code, &format!("{words}; {hint}")) }
+    let retry_after = error.raw_response().and_then(asked_wait);
+    CloudError { request_id, retry_after, ..call.error(class, code, &format!("{words}; {hint}")) }
+}
+
+/// The wait that AWS asks for. It tells seconds, never a date.
+fn asked_wait(answer: &HttpResponse) -> Option<Duration> {
+    let seconds = answer.headers().get("retry-after")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_LIMIT))
 }
 
 /// The exceptions of the EKS API reference, and the common errors of AWS.
@@ -271,13 +279,7 @@ fn chain(error: &dyn Error) -> String {
 /// No credentials could be had for signing something ourselves.
 pub(crate) fn no_credentials(operation: &str, source: &CredentialsError) -> CloudError {
     let (Verdict(class, code, hint), words) = by_credentials(source);
-    CloudError {
-        class,
-        code,
-        operation: operation.to_owned(),
-        message: format!("{words}; {hint}"),
-        request_id: None,
-    }
+    CloudError::new(class, code, operation, format!("{words}; {hint}"))
 }
 
 /// Turns an answer that we asked for without the SDK into ours.
@@ -287,23 +289,11 @@ pub(crate) fn answer_error(
     (status, words): (u16, &str),
 ) -> CloudError {
     let Verdict(class, code, hint) = by_code(operation, name, (status, words));
-    CloudError {
-        class,
-        code,
-        operation: operation.to_owned(),
-        message: format!("answered {status} {name}: {words}; {hint}"),
-        request_id: None,
-    }
+    CloudError::new(class, code, operation, format!("answered {status} {name}: {words}; {hint}"))
 }
 
 /// Turns a loss on the way into ours.
 pub(crate) fn way_out_error(operation: &str, error: &HttpOutError) -> CloudError {
     let Verdict(class, code, hint) = by_way_out(error);
-    CloudError {
-        class,
-        code,
-        operation: operation.to_owned(),
-        message: format!("{error}; {hint}"),
-        request_id: None,
-    }
+    CloudError::new(class, code, operation, format!("{error}; {hint}"))
 }

@@ -23,18 +23,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use fleetwright_api_types::ManagedCluster;
+use fleetwright_api_types::{ArgoCdRegistration, ManagedCluster, ProviderConfig};
 use fleetwright_clock::Clock;
 use fleetwright_names::{HubId, PoolName};
 use fleetwright_plan::{
     Address, Change, CloudStep, Credentials, DesiredCluster, Problem, Seen, Snapshot,
 };
 use fleetwright_provider::{
-    Access, Asked, CloudError, HttpOut, Limits, MemberToken, Owned, Provider, Receipt,
+    Access, Asked, CloudError, HttpOut, Limits, MemberToken, Owned, Patience, Provider, Receipt,
 };
+use serde_json::{Value, json};
 
 pub use config::{KEY, wire_request};
-pub use credentials::environment_credentials;
+pub use credentials::{RoleToAssume, token_credentials};
 pub use token::eks_token;
 
 /// How often real EKS is asked: a control plane takes about ten minutes, a node group two.
@@ -98,7 +99,7 @@ impl EksProvider {
     fn look<'a>(
         &'a self,
         session: &'a session::Session,
-        address: &'a Address,
+        (address, patience): (&'a Address, &'a Patience),
     ) -> observe::Look<'a> {
         let since = self.settings.clock.now();
         observe::Look {
@@ -106,6 +107,7 @@ impl EksProvider {
             settings: &self.settings,
             releases: &self.releases,
             updates: &self.updates,
+            patience,
             address,
             since,
         }
@@ -141,7 +143,10 @@ impl Provider for EksProvider {
         desired: Option<&DesiredCluster>,
     ) -> Snapshot {
         match self.sessions.get(access, &address.region) {
-            Ok(session) => observe::observe(self.look(&session, address), desired).await,
+            Ok(session) => {
+                let patience = Patience::default();
+                observe::observe(self.look(&session, (address, &patience)), desired).await
+            }
             Err(error) => {
                 let (since, why) = (self.settings.clock.now(), error.to_string());
                 let code = error.code.to_owned();
@@ -164,6 +169,20 @@ impl Provider for EksProvider {
         eks_token(&credentials, &address.region, &address.external_name, now)
     }
 
+    fn argocd(
+        &self,
+        _account: &ProviderConfig,
+        wanted: &ArgoCdRegistration,
+        address: &Address,
+    ) -> Value {
+        // Argo CD's declarative setup, "EKS": without a role it signs in as itself.
+        let mut auth = json!({"clusterName": address.external_name});
+        if let Some(role) = &wanted.aws_role_arn {
+            auth["roleARN"] = role.as_str().into();
+        }
+        json!({"awsAuthConfig": auth})
+    }
+
     fn node_selector(&self, pool: &PoolName) -> String {
         format!("eks.amazonaws.com/nodegroup={pool}")
     }
@@ -176,6 +195,7 @@ impl Provider for EksProvider {
     ) -> Result<Vec<Owned>, CloudError> {
         let session = self.sessions.get(access, &address.region)?;
         session.allowed(self.settings.clock.now()).await?;
-        observe::list_owned(self.look(&session, address), hub).await
+        let patience = Patience::default();
+        observe::list_owned(self.look(&session, (address, &patience)), hub).await
     }
 }

@@ -14,7 +14,7 @@ use fleetwright_names::{HubId, Owner, PoolName};
 use fleetwright_plan::{
     Address, Credentials, DesiredCluster, Phase, Resource, Seen, SeenCluster, Snapshot,
 };
-use fleetwright_provider::{CloudError, Owned};
+use fleetwright_provider::{CloudError, Owned, Patience};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -35,6 +35,8 @@ pub(crate) struct Look<'a> {
     pub(crate) settings: &'a EksSettings,
     pub(crate) releases: &'a Releases,
     pub(crate) updates: &'a Updates,
+    /// For how long AWS asked not to be asked again, during this look.
+    pub(crate) patience: &'a Patience,
     pub(crate) address: &'a Address,
     /// When the look began.
     pub(crate) since: Timestamp,
@@ -50,6 +52,7 @@ impl Look<'_> {
     }
 
     fn unknown<T>(&self, error: &CloudError) -> Seen<T> {
+        self.patience.note(error);
         Seen::Unknown { since: self.since, why: error.to_string() }
     }
 
@@ -75,6 +78,7 @@ pub(crate) async fn observe(look: Look<'_>, desired: Option<&DesiredCluster>) ->
     if snapshot.credentials == Credentials::NotAsked {
         snapshot.credentials = credentials;
     }
+    snapshot.retry_after = look.patience.asked();
     snapshot
 }
 

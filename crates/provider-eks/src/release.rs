@@ -128,12 +128,9 @@ fn signed(
     now: Timestamp,
     body: &Bytes,
 ) -> Result<::http::Request<Bytes>, CloudError> {
-    let unsigned = |source: &dyn std::error::Error| CloudError {
-        class: Class::Bug,
-        code: "Unsigned",
-        operation: OPERATION.to_owned(),
-        message: format!("the request could not be signed: {source}"),
-        request_id: None,
+    let unsigned = |source: &dyn std::error::Error| {
+        let words = format!("the request could not be signed: {source}");
+        CloudError::new(Class::Bug, "Unsigned", OPERATION, words)
     };
     let identity = credentials.clone().into();
     let params = v4::SigningParams::builder()

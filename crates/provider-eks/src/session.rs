@@ -20,7 +20,7 @@ use fleetwright_plan::Credentials;
 use fleetwright_provider::{Access, CloudError, HttpOut};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::credentials::{self, Kept};
+use crate::credentials::{self, Kept, RENEW_BEFORE};
 use crate::error;
 use crate::http::{ClockTime, OverHttpOut};
 use crate::{EksSettings, Source};
@@ -64,6 +64,24 @@ impl Session {
 
     /// Who we are in the cloud. `NotAsked` when STS gave no answer, which says nothing about the credentials.
     pub(crate) async fn identity(&self, now: Timestamp) -> Credentials {
+        match self.known(now).await {
+            Credentials::Valid { account, principal, expires_at: _ } => {
+                Credentials::Valid { account, principal, expires_at: self.end(now).await }
+            }
+            other => other,
+        }
+    }
+
+    /// When the credentials end for good. Those that can be renewed are, well before their end; what still ends soon after
+    /// its source was asked anew is not.
+    async fn end(&self, now: Timestamp) -> Option<Timestamp> {
+        let found = self.credentials.provide_credentials().await.ok()?;
+        let end = Timestamp::try_from(found.expiry()?).ok()?;
+        let soon = SignedDuration::try_from(RENEW_BEFORE).ok()?;
+        (end.duration_since(now) <= soon).then_some(end)
+    }
+
+    async fn known(&self, now: Timestamp) -> Credentials {
         if let Some((at, who)) = &*self.who.lock().unwrap_or_else(PoisonError::into_inner)
             && now.duration_since(*at) < IDENTITY_KEPT
         {
@@ -76,14 +94,10 @@ impl Session {
                 return self.unknown(&error).await;
             }
         };
-        let expires_at = match self.credentials.provide_credentials().await {
-            Ok(found) => found.expiry().and_then(|end| Timestamp::try_from(end).ok()),
-            Err(_unneeded) => None,
-        };
         let account = answer.account().unwrap_or_default().to_owned();
         let principal = answer.arn().unwrap_or_default().to_owned();
         let who = if self.allowed_accounts.is_empty() || self.allowed_accounts.contains(&account) {
-            Credentials::Valid { account, principal, expires_at }
+            Credentials::Valid { account, principal, expires_at: None }
         } else {
             let allowed = self.allowed_accounts.join(", ");
             Credentials::Failed {
@@ -121,8 +135,7 @@ impl Session {
             return Ok(());
         }
         let refuse = |class, code, message: String| {
-            let operation = "sts:GetCallerIdentity".to_owned();
-            Err(CloudError { class, code, operation, message, request_id: None })
+            Err(CloudError::new(class, code, "sts:GetCallerIdentity", message))
         };
         match self.identity(now).await {
             Credentials::Valid { .. } => Ok(()),
@@ -224,6 +237,16 @@ impl Sessions {
         })
     }
 
+    /// The environment's own credentials, and how STS is asked with them.
+    pub(crate) fn environment(
+        &self,
+        region: &str,
+    ) -> Result<(SharedCredentialsProvider, SdkConfig), CloudError> {
+        let missing = || unusable(Class::Bug, "NoEnvironment", "no environment is wired");
+        let environment = self.environment.clone().ok_or_else(missing)?;
+        Ok((environment, self.sts_config(region)))
+    }
+
     /// How STS is asked: by the way that credentials take, in simulation at the simulated endpoint.
     fn sts_config(&self, region: &str) -> SdkConfig {
         let http = match &self.settings.credentials {
@@ -257,8 +280,7 @@ impl Sessions {
 }
 
 pub(crate) fn unusable(class: Class, code: &'static str, words: &str) -> CloudError {
-    let operation = "credentials".to_owned();
-    CloudError { class, code, operation, message: words.to_owned(), request_id: None }
+    CloudError::new(class, code, "credentials", words)
 }
 
 /// Changes whenever the account or its Secret does. Of the Secret only a digest is kept.

@@ -75,11 +75,6 @@ fn sts_host(region: &str) -> String {
 }
 
 fn unsigned(source: &dyn std::error::Error) -> CloudError {
-    CloudError {
-        class: Class::Bug,
-        code: "Unsigned",
-        operation: OPERATION.to_owned(),
-        message: format!("the token's URL could not be signed: {source}"),
-        request_id: None,
-    }
+    let words = format!("the token's URL could not be signed: {source}");
+    CloudError::new(Class::Bug, "Unsigned", OPERATION, words)
 }

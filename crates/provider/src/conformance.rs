@@ -57,7 +57,8 @@ impl Trial<'_> {
         assert!(snapshot.parts.is_empty(), "no parts where no cluster is");
     }
 
-    /// A create is seen at once, carries our tags, and the same name again is a conflict unless the token is the same.
+    /// A create is one call and seen at once, carries our tags, and the same name for another wish is a conflict. (The same
+    /// step twice may be a conflict too, or be done: some clouds take tokens.)
     ///
     /// # Panics
     /// When it does not hold.
@@ -155,5 +156,66 @@ impl Trial<'_> {
         settled().await;
         let left = updates(&self.look().await);
         assert!(left.iter().all(|left| left.what != what), "{what} still differs: {left:?}");
+    }
+
+    /// What is ours is listed for our hub, and for no other.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub async fn what_is_ours_is_listed(&self) {
+        let address = &self.desired.address;
+        let list = async |hub: &HubId| {
+            let listed = self.provider.list_owned(self.access, address, hub).await;
+            let listed = listed.expect("a whole list");
+            let cluster = |owned: &&crate::Owned| owned.resource == Resource::Cluster;
+            listed.iter().filter(cluster).cloned().collect::<Vec<_>>()
+        };
+        let owner = &self.desired.owner;
+        let listed = list(&owner.hub).await;
+        let [only] = &listed[..] else { panic!("one control plane is ours: {listed:?}") };
+        assert_eq!((&only.address.external_name, &only.owner), (&address.external_name, owner));
+        let stranger = HubId::new("0000").expect("a hub id");
+        assert_eq!(list(&stranger).await, [], "another hub has none");
+    }
+
+    /// What is let go is nobody's: it cannot be destroyed, and it can be claimed again. `settled` waits until the cloud is
+    /// done.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub async fn what_is_let_go_may_be_claimed_again(&self, settled: impl AsyncFn()) {
+        let owner = &self.desired.owner;
+        let act = async |action: CloudAction| {
+            let step = self.step(owner, action, self.desired.generation);
+            self.provider.act(self.access, &step).await
+        };
+        let whose = async || match self.look().await.cluster {
+            Seen::Present(cluster) => owner.reads(&cluster.tags),
+            other => panic!("it stays where it is: {other:?}"),
+        };
+        act(CloudAction::Release).await.expect("let go");
+        settled().await;
+        assert_eq!(whose().await, Ownership::Released);
+        let again = act(CloudAction::Release).await.expect("let go before");
+        assert!(again.calls.is_empty(), "nothing was left to let go: {again:?}");
+        let error = act(CloudAction::Delete).await.expect_err("it is nobody's");
+        assert_eq!(error.class, Class::Refused, "{error:?}");
+        let tags = self.desired.tags.clone();
+        act(CloudAction::Claim { tags, from: None }).await.expect("claimed");
+        settled().await;
+        assert_eq!(whose().await, Ownership::Ours);
+    }
+
+    /// What is deleted goes. `settled` waits until the cloud is done.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub async fn what_is_deleted_goes(&self, settled: impl AsyncFnOnce()) {
+        let delete = self.step(&self.desired.owner, CloudAction::Delete, self.desired.generation);
+        let receipt = self.provider.act(self.access, &delete).await.expect("the delete is taken");
+        assert_eq!(receipt.calls.len(), 1, "a delete is one call: {receipt:?}");
+        settled().await;
+        self.nothing_is_absent().await;
+        self.delete_of_nothing_succeeds().await;
     }
 }

@@ -7,7 +7,9 @@
 
 mod cloud_error;
 pub mod conformance;
+mod deed;
 mod http_out;
+mod merge;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -16,13 +18,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetwright_api_types::{ManagedCluster, ProviderConfig};
+use fleetwright_api_types::{ArgoCdRegistration, ManagedCluster, ProviderConfig};
 use fleetwright_names::{HubId, Owner, PoolName};
-use fleetwright_plan::{Address, Change, CloudStep, DesiredCluster, Problem, Resource, Snapshot};
+use fleetwright_plan::{
+    Address, Change, CloudRules, CloudStep, DesiredCluster, Problem, Resource, Snapshot,
+};
 use jiff::Timestamp;
+use serde_json::Value;
 
-pub use cloud_error::CloudError;
+pub use cloud_error::{CloudError, Patience, retry_after};
+pub use deed::{audit, left_alone, may_claim};
 pub use http_out::{HttpOut, HttpOutError};
+pub use merge::merge_patch;
 pub use secret::Secret;
 
 /// What a provider is asked to judge.
@@ -97,6 +104,11 @@ pub trait Provider: Send + Sync + Debug {
     /// How often it wants to be asked.
     fn limits(&self) -> Limits;
 
+    /// What the cloud's own rules mean for the order of work.
+    fn rules(&self) -> CloudRules {
+        CloudRules::default()
+    }
+
     /// Parses the declaration into the cloud's requests, and holds them against the account's limits. Pure: same input,
     /// same bytes.
     ///
@@ -135,14 +147,27 @@ pub trait Provider: Send + Sync + Debug {
     /// When no credentials can be had.
     async fn token(&self, access: &Access, address: &Address) -> Result<MemberToken, CloudError>;
 
+    /// How an Argo CD signs in to the cluster by itself: the `config` of its cluster Secret but for `tlsClientConfig`, for
+    /// example `{"awsAuthConfig": {"clusterName": …}}`. Holds no credential. Pure.
+    fn argocd(
+        &self,
+        account: &ProviderConfig,
+        wanted: &ArgoCdRegistration,
+        address: &Address,
+    ) -> Value;
+
     /// The label selector of a pool's nodes on the member.
     fn node_selector(&self, pool: &PoolName) -> String;
 
-    /// The control planes and pools in one account and region that carry the tags of `hub`; parts are not listed.
-    /// `address.external_name` is ignored.
+    /// The control planes and pools in one account and region that carry the tags of `hub`, whatever their state, sorted.
+    /// Parts are not listed: they go with their control plane. A pool of ours counts under anybody's control plane.
+    ///
+    /// `address` says where to look. Of its `external_name` only what names the account counts, if anything does (AKS: the
+    /// subscription); on EKS the account comes from the credentials.
     ///
     /// # Errors
-    /// When the listing is incomplete for any reason: half a list must not pass for a whole one.
+    /// When the list would be incomplete for any reason, for example a page or a description that was refused: half a list
+    /// must not pass for a whole one. What went away between being listed and being described is left out.
     async fn list_owned(
         &self,
         access: &Access,

@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fleetwright_provider::Provider;
+use fleetwright_provider_aks::{AksProvider, AksSettings};
 use fleetwright_provider_eks::{EksProvider, EksSettings};
 
 /// What each provider needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Azure AKS.
+    pub aks: AksSettings,
     /// Amazon EKS.
     pub eks: EksSettings,
 }
@@ -30,8 +33,13 @@ impl Providers {
     /// Every provider there is, wired as told.
     #[must_use]
     pub fn all(settings: Settings) -> Self {
-        let Settings { eks } = settings;
-        Self::new(vec![Arc::new(EksProvider::new(eks))])
+        let Settings { aks, eks } = settings;
+        Self::new(vec![Arc::new(AksProvider::new(aks)), Arc::new(EksProvider::new(eks))])
+    }
+
+    /// All of them, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Arc<dyn Provider>)> {
+        self.0.iter().map(|(key, provider)| (*key, provider))
     }
 
     /// The provider with this key.
@@ -51,15 +59,22 @@ mod tests {
         let refuse = tower::service_fn(|_| async {
             Err(fleetwright_provider::HttpOutError::Forbidden("a registry sends nothing".into()))
         });
+        let http = tower::util::BoxCloneSyncService::new(refuse);
+        let keys = aws_credential_types::Credentials::new("A", "s", None, None, "test");
+        let keys = aws_credential_types::provider::SharedCredentialsProvider::new(keys);
+        let clock = Arc::new(fleetwright_clock::SystemClock);
         Providers::all(Settings {
+            aks: AksSettings {
+                http: http.clone(),
+                credentials: fleetwright_provider_aks::Source::Environment { http: http.clone() },
+                clock: clock.clone(),
+                endpoint: None,
+                limits: fleetwright_provider_aks::DEFAULT_LIMITS,
+            },
             eks: EksSettings {
-                http: tower::util::BoxCloneSyncService::new(refuse),
-                credentials: Source::Fixed(
-                    aws_credential_types::provider::SharedCredentialsProvider::new(
-                        aws_credential_types::Credentials::new("A", "s", None, None, "test"),
-                    ),
-                ),
-                clock: Arc::new(fleetwright_clock::SystemClock),
+                http,
+                credentials: Source::Fixed(keys),
+                clock,
                 endpoint: None,
                 limits: DEFAULT_LIMITS,
             },
@@ -69,6 +84,9 @@ mod tests {
     #[test]
     fn every_provider_answers_to_its_key() {
         let providers = providers();
+        let keys: Vec<(&str, &str)> =
+            providers.iter().map(|(key, provider)| (key, provider.key())).collect();
+        assert_eq!(keys, [("aks", "aks"), ("eks", "eks")]);
         assert_eq!(providers.get("eks").map(|provider| provider.key()), Some("eks"));
         assert!(providers.get("gone").is_none());
     }

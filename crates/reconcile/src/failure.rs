@@ -1,5 +1,7 @@
 //! Why a reconcile stopped, in one shape for every source.
 
+use std::time::Duration;
+
 use fleetwright_errclass::Class;
 
 /// A failed read or write. Secrets never get in here.
@@ -14,13 +16,22 @@ pub struct Failure {
     pub message: String,
     /// The other side's id of the request, if it gave one.
     pub request_id: Option<String>,
+    /// For how long the other side asked not to be asked again. The loop waits so long, though an edit comes in between, but
+    /// never longer than [`fleetwright_errclass::RETRY_AFTER_LIMIT`].
+    pub retry_after: Option<Duration>,
 }
 
 impl Failure {
     /// A failure without a request id.
     #[must_use]
     pub fn new(class: Class, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { class, code: code.into(), message: message.into(), request_id: None }
+        Self {
+            class,
+            code: code.into(),
+            message: message.into(),
+            request_id: None,
+            retry_after: None,
+        }
     }
 
     /// A failed call to a Kubernetes API; `deed` says which, for example `patch the status of managedcluster a/b`.

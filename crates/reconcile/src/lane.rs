@@ -54,6 +54,8 @@ pub(crate) struct Lane {
     /// Failures in a row that say nothing but that the other side is not there.
     troubles: u32,
     open_until: Option<Instant>,
+    /// The other side asked not to be asked before.
+    asked_until: Option<Instant>,
     ailing: bool,
     /// The generic cell rate algorithm (ITU-T I.371): when the budget would be whole again.
     budget_whole_at: Option<Instant>,
@@ -84,7 +86,7 @@ impl Lane {
 
     /// A change wants a look at `at`. Returns whether the budget puts it off.
     pub(crate) fn wake(&mut self, pace: &Pace, at: Instant) -> bool {
-        let at = self.open_until.map_or(at, |until| until.max(at));
+        let at = at.max(self.open_until.unwrap_or(at)).max(self.asked_until.unwrap_or(at));
         let allowed = self.budget_allows_at(pace).map_or(at, |allowed| allowed.max(at));
         self.due_by(Due { at: allowed, woken: true });
         allowed > at
@@ -100,6 +102,11 @@ impl Lane {
             return None;
         }
         Some(self.wake(pace, now))
+    }
+
+    /// Not before `until`, whatever asks for it.
+    pub(crate) fn hold(&mut self, until: Instant) {
+        self.asked_until = self.asked_until.max(Some(until));
     }
 
     /// A reconcile begins.
@@ -130,11 +137,14 @@ impl Lane {
             Some(Class::Conflict) => self.troubles,
             Some(Class::Invalid | Class::Refused | Class::Bug) | None => 0,
         };
+        self.asked_until = self.asked_until.filter(|until| *until > now);
         let next = next(before).map(|delay| now + delay);
+        let next = next.map(|at| at.max(self.asked_until.unwrap_or(at)));
         self.open_until = if self.is_open(pace) { next } else { None };
-        // What was asked for while it ran waits for the breaker as well.
-        if let (Some(due), Some(until)) = (&mut self.due, self.open_until) {
-            due.at = due.at.max(until);
+        // What was asked for while it ran waits as well.
+        if let Some(due) = &mut self.due {
+            let held = self.open_until.max(self.asked_until);
+            due.at = due.at.max(held.unwrap_or(due.at));
         }
         if let Some(at) = next {
             self.due_by(Due { at, woken: false });

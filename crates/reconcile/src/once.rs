@@ -8,7 +8,7 @@ use fleetwright_api_types::{
     ANNOTATION_PAUSED, ANNOTATION_RECONCILE_NOW, Condition, ConditionStatus, ConditionType,
 };
 use fleetwright_clock::{Clock, Ids};
-use fleetwright_errclass::Class;
+use fleetwright_errclass::{Class, RETRY_AFTER_LIMIT};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -63,7 +63,8 @@ impl Debug for Context {
 /// What the loop does with the key next.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
-    /// When to look again though nothing changed.
+    /// When to look again though nothing changed. With a failure: no sooner than this, whatever changes, since the other
+    /// side asked for it.
     pub requeue: Option<Duration>,
     /// The class of what went wrong.
     pub failed: Option<Class>,
@@ -331,7 +332,8 @@ fn conditions_of(status: &Value) -> Vec<Condition> {
 }
 
 fn failed(failure: &Failure) -> Verdict {
-    Verdict { requeue: None, failed: Some(failure.class) }
+    let requeue = failure.retry_after.map(|asked| asked.min(RETRY_AFTER_LIMIT));
+    Verdict { requeue, failed: Some(failure.class) }
 }
 
 fn verdict<D, S>(progress: &Progress<D, S>, write: Result<(), Failure>) -> Verdict {
@@ -347,7 +349,7 @@ fn verdict<D, S>(progress: &Progress<D, S>, write: Result<(), Failure>) -> Verdi
     match (&progress.failure, &progress.plan) {
         // What a cloud or a member finds invalid may be mended there, without a change of the object: ask again, slowly.
         (Some(failure), _) if failure.class == Class::Invalid => {
-            Verdict { requeue: None, failed: Some(Class::Refused) }
+            Verdict { failed: Some(Class::Refused), ..self::failed(failure) }
         }
         (Some(failure), _) => failed(failure),
         (None, Some(plan)) if progress.held.is_some() => {

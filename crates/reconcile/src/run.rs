@@ -65,6 +65,10 @@ pub async fn run<C>(
 }
 
 fn schedule(queue: &Queue, key: &ObjectKey, verdict: &Verdict, ids: &dyn Ids) {
+    if let (Some(asked), Some(_failed)) = (verdict.requeue, verdict.failed) {
+        // Never sooner; many who were told the same do not come back at the same instant.
+        queue.hold(key, asked.mul_f64(1.0 + ids.jitter() / 5.0));
+    }
     queue.done(key, verdict.failed, |failures| match verdict.failed.map(Class::retry) {
         None => verdict.requeue.map(|delay| delay.mul_f64(0.9 + ids.jitter() / 5.0)),
         Some(Retry::OnChange) => None,

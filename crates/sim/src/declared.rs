@@ -1,11 +1,17 @@
-//! What a user writes down for one cluster, as far as the simulator varies it, and how the seed varies it.
+//! What a user writes down for one cluster, as far as the simulator varies it, and how the seed varies it. `declared/` holds
+//! what differs between the clouds.
+
+mod aks;
+mod eks;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+pub use self::aks::{Aks, SYSTEM_POOL};
+pub use self::eks::{ENTRIES, Eks};
 use crate::dice::Dice;
-use crate::script::{NAMESPACE, REGION};
+use crate::script::NAMESPACE;
 
 /// One cluster's declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,16 +22,21 @@ pub struct Declared {
     pub pools: BTreeMap<String, Pool>,
     /// The value of tag `team`.
     pub team: &'static str,
-    /// Control plane logs.
-    pub logging: Vec<&'static str>,
     /// Who may use the public endpoint.
     pub cidr: &'static str,
-    /// The version of add-on `vpc-cni`, if EKS shall manage it.
-    pub add_on: Option<&'static str>,
-    /// Principals with access.
-    pub entries: Vec<&'static str>,
     /// Whether a maintenance window governs disruptive work: one that opens ten minutes after the start.
     pub window: bool,
+    /// Which cloud it is in, and what only that one knows.
+    pub cloud: Cloud,
+}
+
+/// A cloud, and what is declared for it alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cloud {
+    /// Amazon EKS.
+    Eks(Eks),
+    /// Azure AKS.
+    Aks(Aks),
 }
 
 /// One pool's declaration.
@@ -35,44 +46,62 @@ pub struct Pool {
     pub max: u8,
     /// What cannot be changed in place.
     pub instance_type: &'static str,
+    /// The value of label `stage` on its nodes.
+    pub stage: &'static str,
 }
 
 const TEAMS: [&str; 2] = ["red", "blue"];
-const TYPES: [&str; 2] = ["m5.large", "m7i.large"];
 const CIDRS: [&str; 2] = ["203.0.113.0/24", "198.51.100.0/24"];
-const ADD_ONS: [Option<&str>; 2] = [None, Some("v1.19.2-eksbuild.1")];
-/// Principals that may be given access.
-pub const ENTRIES: [&str; 2] =
-    ["arn:aws:iam::111122223333:role/ops", "arn:aws:iam::111122223333:role/dev"];
+const STAGES: [&str; 2] = ["old", "new"];
 
-impl Declared {
-    /// A first declaration.
-    #[must_use]
-    pub fn born(dice: &Dice) -> Self {
-        Self {
-            minor: 33,
-            pools: pools(dice),
-            team: TEAMS[dice.below(2)],
-            logging: logging(dice),
-            cidr: CIDRS[dice.below(2)],
-            add_on: ADD_ONS[dice.below(2)],
-            entries: entries(dice),
-            window: dice.hit(0.2),
+impl Cloud {
+    /// Machines that a pool may have.
+    const fn types(&self) -> [&'static str; 2] {
+        match self {
+            Self::Eks(_) => ["m5.large", "m7i.large"],
+            Self::Aks(_) => ["Standard_D2s_v5", "Standard_D4s_v5"],
         }
     }
 
-    /// A small cluster without parts.
+    /// Makes anew what its cloud alone knows, or a part of it.
+    fn edit(&mut self, dice: &Dice) {
+        match self {
+            Self::Eks(eks) => eks.edit(dice),
+            Self::Aks(aks) => aks.edit(dice),
+        }
+    }
+}
+
+impl Declared {
+    /// A first declaration; every third is for AKS.
     #[must_use]
-    pub fn plain() -> Self {
+    pub fn born(dice: &Dice) -> Self {
+        let cloud = match dice.below(3) {
+            0 => Cloud::Aks(Aks::born(dice)),
+            _ => Cloud::Eks(Eks::born(dice)),
+        };
+        Self {
+            minor: 33,
+            pools: pools(dice, &cloud),
+            team: TEAMS[dice.below(2)],
+            cidr: CIDRS[dice.below(2)],
+            window: dice.hit(0.2),
+            cloud,
+        }
+    }
+
+    /// A small cluster without parts, and with no more pools than its cloud wants.
+    #[must_use]
+    pub fn plain(cloud: Cloud) -> Self {
+        let system = Pool { max: 3, instance_type: cloud.types()[0], stage: STAGES[0] };
+        let needed = matches!(cloud, Cloud::Aks(_)).then(|| (SYSTEM_POOL.to_owned(), system));
         Self {
             minor: 34,
-            pools: BTreeMap::new(),
+            pools: needed.into_iter().collect(),
             team: TEAMS[0],
-            logging: Vec::new(),
             cidr: CIDRS[0],
-            add_on: None,
-            entries: Vec::new(),
             window: false,
+            cloud,
         }
     }
 
@@ -81,18 +110,19 @@ impl Declared {
     pub fn edited(&self, dice: &Dice) -> Self {
         let mut next = self.clone();
         for _ in 0..=dice.below(3) {
-            match dice.below(8) {
+            match dice.below(9) {
                 0 => next.minor = (self.minor + 1 + u16::from(dice.hit(0.3))).min(35),
-                1 => next.pools = pools(dice),
+                1 => next.pools = pools(dice, &next.cloud),
                 2 => next.team = TEAMS[dice.below(2)],
-                3 => next.logging = logging(dice),
-                4 => next.cidr = CIDRS[dice.below(2)],
-                5 => next.add_on = ADD_ONS[dice.below(2)],
-                6 => next.entries = entries(dice),
-                _ => {
-                    let replaced = dice.below(next.pools.len().max(1));
-                    if let Some(pool) = next.pools.values_mut().nth(replaced) {
-                        pool.instance_type = TYPES[dice.below(2)];
+                3 => next.cidr = CIDRS[dice.below(2)],
+                4..=6 => next.cloud.edit(dice),
+                edited => {
+                    let types = next.cloud.types();
+                    let which = dice.below(next.pools.len().max(1));
+                    match next.pools.values_mut().nth(which) {
+                        Some(pool) if edited == 7 => pool.instance_type = types[dice.below(2)],
+                        Some(pool) => pool.stage = STAGES[dice.below(2)],
+                        None => {}
                     }
                 }
             }
@@ -109,34 +139,28 @@ impl Declared {
     /// The `spec`, with every list whole, so that a merge patch of it leaves nothing of an earlier one.
     #[must_use]
     pub fn spec(&self) -> Value {
-        let add_ons =
-            self.add_on.iter().map(|version| json!({"name": "vpc-cni", "version": version}));
-        let entries = self
-            .entries
-            .iter()
-            .map(|arn| json!({"principalArn": arn, "policies": [{"name": "AmazonEKSViewPolicy"}]}));
+        let (account, block, body) = match &self.cloud {
+            Cloud::Eks(eks) => ("aws", "eks", eks.block(self.cidr)),
+            Cloud::Aks(aks) => ("azure", "aks", aks.block(self.cidr)),
+        };
+        let pools = self.pools.iter().map(|(name, pool)| {
+            let mut declared = match self.cloud {
+                Cloud::Eks(_) => eks::pool(pool),
+                Cloud::Aks(_) => aks::pool(name, pool),
+            };
+            declared["name"] = json!(name);
+            declared["size"] = json!({"min": 1, "max": pool.max});
+            declared["labels"] = json!({"stage": pool.stage});
+            declared
+        });
+        let windows = || json!({"windows": [{"start": "00:10", "duration": "12h"}]});
         json!({
             "version": self.version(),
-            "providerConfigRef": {"name": "aws"},
+            "providerConfigRef": {"name": account},
             "tags": {"team": self.team},
-            "maintenance": self.window.then(|| json!({"windows": [{"start": "00:10", "duration": "12h"}]})),
-            "eks": {
-                "region": REGION, "roleArn": "arn:aws:iam::111122223333:role/cp",
-                "network": {
-                    "subnetIds": ["subnet-0a", "subnet-0b"],
-                    "endpoint": {"access": "PublicAndPrivate", "publicCidrs": [self.cidr]},
-                },
-                "logging": self.logging,
-                "access": {"entries": entries.collect::<Vec<_>>()},
-                "managedAddOns": add_ons.collect::<Vec<_>>(),
-            },
-            "nodePools": self.pools.iter().map(|(name, pool)| json!({
-                "name": name, "size": {"min": 1, "max": pool.max},
-                "eks": {
-                    "roleArn": "arn:aws:iam::111122223333:role/nodes",
-                    "instanceTypes": [pool.instance_type],
-                },
-            })).collect::<Vec<_>>(),
+            "maintenance": self.window.then(windows),
+            block: body,
+            "nodePools": pools.collect::<Vec<_>>(),
         })
     }
 
@@ -153,42 +177,25 @@ impl Declared {
             "spec": spec,
         })
     }
-}
 
-fn pools(dice: &Dice) -> BTreeMap<String, Pool> {
-    let names = (0..dice.below(4)).map(|index| format!("p{index}")).filter(|_| dice.hit(0.7));
-    let pool = |_: &String| Pool {
-        max: if dice.hit(0.5) { 3 } else { 5 },
-        instance_type: TYPES[dice.below(2)],
-    };
-    names
-        .map(|name| {
-            let pool = pool(&name);
-            (name, pool)
-        })
-        .collect()
-}
-
-fn logging(dice: &Dice) -> Vec<&'static str> {
-    ["Api", "Audit"].into_iter().filter(|_| dice.hit(0.5)).collect()
-}
-
-fn entries(dice: &Dice) -> Vec<&'static str> {
-    ENTRIES.into_iter().filter(|_| dice.hit(0.4)).collect()
-}
-
-/// Changes behind everybody's back, as the cloud's own API writes them: only of what is always declared.
-#[must_use]
-pub fn drift(dice: &Dice) -> (&'static str, Value) {
-    match dice.below(3) {
-        0 => ("resourcesVpcConfig.publicAccessCidrs", json!(["0.0.0.0/0"])),
-        1 => ("tags.team", json!("nobody")),
-        _ => (
-            "logging",
-            json!({"clusterLogging": [
-                {"types": ["scheduler"], "enabled": true},
-                {"types": ["api", "audit", "authenticator", "controllerManager"], "enabled": false},
-            ]}),
-        ),
+    /// A change behind everybody's back, as the cloud's own API writes it: path and value. Only of what is always declared.
+    #[must_use]
+    pub fn drift(&self, dice: &Dice) -> (&'static str, Value) {
+        match &self.cloud {
+            Cloud::Eks(_) => eks::drift(dice),
+            Cloud::Aks(_) => aks::drift(dice),
+        }
     }
+}
+
+fn pools(dice: &Dice, cloud: &Cloud) -> BTreeMap<String, Pool> {
+    let system = matches!(cloud, Cloud::Aks(_)).then(|| SYSTEM_POOL.to_owned());
+    let names = (0..dice.below(4)).map(|index| format!("p{index}")).filter(|_| dice.hit(0.7));
+    let types = cloud.types();
+    let pool = || Pool {
+        max: if dice.hit(0.5) { 3 } else { 5 },
+        instance_type: types[dice.below(2)],
+        stage: STAGES[dice.below(2)],
+    };
+    system.into_iter().chain(names).map(|name| (name, pool())).collect()
 }

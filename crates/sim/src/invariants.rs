@@ -10,10 +10,22 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
-use crate::declared::{Declared, ENTRIES};
-use crate::play::member;
+use crate::declared::{Cloud, Declared, ENTRIES, Eks};
+use crate::play::{MANAGED_CLUSTERS, member};
 use crate::script::{Expected, NAMESPACE};
-use crate::world::World;
+use crate::world::{Hub, World};
+
+/// States of a pool that has nodes, as EKS and AKS write them.
+const USABLE: [&str; 8] = [
+    "ACTIVE",
+    "UPDATING",
+    "DEGRADED",
+    "Succeeded",
+    "Updating",
+    "Upgrading",
+    "Scaling",
+    "UpgradingNodeImageVersion",
+];
 
 /// Watches the cloud from second to second.
 #[derive(Debug, Default)]
@@ -41,7 +53,7 @@ impl Watchdog {
             now.insert(cluster.name.clone(), object.clone());
             for pool in &cluster.nodegroups {
                 let who = format!("{object}/{}", stands_for(pool));
-                if ["ACTIVE", "UPDATING", "DEGRADED"].contains(&pool.status.as_str()) {
+                if USABLE.contains(&pool.status.as_str()) {
                     usable.insert(who.clone());
                 }
                 now.insert(format!("{}/{}", cluster.name, pool.name), who);
@@ -68,6 +80,25 @@ impl Watchdog {
 /// The declared pool that a node group stands for.
 fn stands_for(pool: &SimNodegroup) -> &str {
     pool.tags.get(TAG_POOL).map_or(pool.name.as_str(), String::as_str)
+}
+
+/// The conditions that must be true in the end.
+const WANTED: [ConditionType; 3] =
+    [ConditionType::Ready, ConditionType::Synced, ConditionType::PoliciesCompliant];
+
+/// Whether all objects that should be there are, and nothing else, and say of themselves that all is well. Cheap, and
+/// implied by an empty [`unsettled`].
+pub async fn looks_settled(hub: &Hub, expected: &Expected) -> bool {
+    let objects = hub.cluster.list(&MANAGED_CLUSTERS, Some(NAMESPACE)).await;
+    let is_well = |object: &Value| {
+        let status = &object["status"];
+        let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let holds = |wanted: &ConditionType| {
+            conditions.iter().any(|one| one["type"] == wanted.as_str() && one["status"] == "True")
+        };
+        status["observedGeneration"] == object["metadata"]["generation"] && WANTED.iter().all(holds)
+    };
+    objects.len() == expected.live.len() && objects.iter().all(|object| is_well(object))
 }
 
 /// What is not yet as it must be in the end; empty when the fleet has converged.
@@ -117,7 +148,7 @@ fn conditions(object: &ManagedCluster) -> Vec<String> {
     if status.observed_generation != object.metadata.generation {
         wrong.push(format!("{name}: status is about an old generation"));
     }
-    for type_ in [ConditionType::Ready, ConditionType::Synced, ConditionType::PoliciesCompliant] {
+    for type_ in WANTED {
         let found = status.conditions.iter().find(|condition| condition.type_ == type_);
         if found.is_none_or(|condition| condition.status != ConditionStatus::True) {
             wrong.push(format!(
@@ -167,8 +198,9 @@ fn cloud(inventory: &[SimCluster], objects: &[ManagedCluster], expected: &Expect
 fn as_declared(name: &str, cluster: &SimCluster, declared: &Declared) -> Vec<String> {
     let mut wrong = Vec::new();
     let pools: Vec<&str> = cluster.nodegroups.iter().map(stands_for).collect();
+    let rests = |status: &str| ["ACTIVE", "Succeeded"].contains(&status);
     let active =
-        cluster.status == "ACTIVE" && cluster.nodegroups.iter().all(|pool| pool.status == "ACTIVE");
+        rests(&cluster.status) && cluster.nodegroups.iter().all(|pool| rests(&pool.status));
     if !declared.pools.keys().map(String::as_str).eq(pools.iter().copied()) || !active {
         wrong.push(format!("{name}: cloud has {} with pools {pools:?}", cluster.status));
     }
@@ -184,6 +216,22 @@ fn as_declared(name: &str, cluster: &SimCluster, declared: &Declared) -> Vec<Str
             wrong.push(format!("{name}: pool {} runs {}", group.name, group.version));
         }
     }
+    match &declared.cloud {
+        Cloud::Eks(eks) => wrong.extend(on_eks(name, cluster, eks)),
+        Cloud::Aks(aks) if cluster.maintenance_configurations != aks.maintenance => {
+            let found = &cluster.maintenance_configurations;
+            wrong.push(format!("{name}: maintenance configurations are {found:?}"));
+        }
+        Cloud::Aks(_) => {}
+    }
+    if cluster.tags.get("team").map(String::as_str) != Some(declared.team) {
+        wrong.push(format!("{name}: tag team is {:?}", cluster.tags.get("team")));
+    }
+    wrong
+}
+
+fn on_eks(name: &str, cluster: &SimCluster, declared: &Eks) -> Vec<String> {
+    let mut wrong = Vec::new();
     let add_on = cluster.addons.contains_key("vpc-cni");
     if add_on != declared.add_on.is_some() {
         wrong.push(format!("{name}: add-on vpc-cni is {}there", if add_on { "" } else { "not " }));
@@ -196,9 +244,6 @@ fn as_declared(name: &str, cluster: &SimCluster, declared: &Declared) -> Vec<Str
                 if there { "" } else { "not " }
             ));
         }
-    }
-    if cluster.tags.get("team").map(String::as_str) != Some(declared.team) {
-        wrong.push(format!("{name}: tag team is {:?}", cluster.tags.get("team")));
     }
     wrong
 }

@@ -1,4 +1,5 @@
-//! The deterministic simulator: API server, controllers and an emulated EKS on one thread, with paused time and one seed.
+//! The deterministic simulator: API server, controllers and emulated clouds (EKS, AKS) on one thread, with paused time and
+//! one seed.
 //!
 //! A seed decides what the user does, which calls are lost, throttled or cut, and where the hub crashes: before a call,
 //! or after its effect and before its answer. At the end faults stop and the fleet must converge; [`invariants`] says what

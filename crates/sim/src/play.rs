@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use fleetwright_api_types::{ANNOTATION_TAKE_OVER, CONFIRM_DELETE, ClusterPolicy, ManagedCluster};
+use fleetwright_api_types::{
+    ANNOTATION_TAKE_OVER, CONFIRM_DELETE, ClusterPolicy, ManagedCluster, SAFETY_CONFIG_MAP,
+    SYSTEM_NAMESPACE,
+};
 use fleetwright_apiserver::{LogicalCluster, ResourceRef};
 use fleetwright_cloudsim::{Fault, SimCluster};
 use fleetwright_controllers::safety;
@@ -12,9 +15,13 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::script::{Action, Expected, NAMESPACE, REGION, create, prepare};
-use crate::world::World;
+use crate::script::{Action, Expected, NAMESPACE, create, prepare};
+use crate::world::{Hub, World};
 
+const CONFIG_MAPS: ResourceRef = ResourceRef::new("", "v1", "configmaps");
+/// Our own kind, as the hub stores it.
+pub(crate) const MANAGED_CLUSTERS: ResourceRef =
+    ResourceRef::new("fleetwright.dev", "v1alpha1", "managedclusters");
 const NAMESPACES: ResourceRef = ResourceRef::new("", "v1", "namespaces");
 const NETWORK_POLICIES: ResourceRef =
     ResourceRef::new("networking.k8s.io", "v1", "networkpolicies");
@@ -78,8 +85,9 @@ pub async fn play(
         }
         Action::Drift(name, path, value) => {
             if let Some(found) = cloud_cluster(world, name).await {
-                // A cluster in the making refuses, as EKS would; then there was no drift.
-                drop(world.cloud.drift(REGION, &found.name, path, value.clone()).await);
+                // A cluster in the making refuses, as its cloud would; then there was no drift.
+                let drifted = world.cloud.drift(&found.region, &found.name, path, value.clone());
+                drop(drifted.await);
             }
         }
         Action::Misbehave(kind) => {
@@ -102,14 +110,18 @@ pub async fn play(
 
 /// The cloud cluster that bears the name of an object.
 async fn cloud_cluster(world: &World, name: &str) -> Option<SimCluster> {
+    of_object(&world.cloud.inventory().await, name).cloned()
+}
+
+fn of_object<'a>(inventory: &'a [SimCluster], name: &str) -> Option<&'a SimCluster> {
     let object = format!("{NAMESPACE}/{name}");
-    let inventory = world.cloud.inventory().await;
-    inventory.into_iter().find(|cluster| cluster.tags.get(TAG_OBJECT) == Some(&object))
+    inventory.iter().find(|cluster| cluster.tags.get(TAG_OBJECT) == Some(&object))
 }
 
 /// The member of a cluster object, once it has one.
 pub async fn member(world: &World, name: &str) -> Option<LogicalCluster> {
-    world.cloud.member(REGION, &cloud_cluster(world, name).await?.name)
+    let found = cloud_cluster(world, name).await?;
+    world.cloud.member(&found.region, &found.name)
 }
 
 /// Whether the cloud cluster of an object, if there is one, is this very object's. A person who restored a hub deletes
@@ -127,26 +139,32 @@ async fn took_over(
 }
 
 /// What a person does when a message asks for it: after a hub was lost, say that the new objects take over what the old
-/// ones made; after too many deletes, let them go on.
+/// ones made; after too many deletes, let them go on. `inventory` is what the cloud holds now.
 ///
 /// # Errors
 /// When the hub did not take it; the caller tries again.
 pub async fn answer_requests(
-    world: &World,
-    user: &Client,
+    inventory: &[SimCluster],
+    hub: &Hub,
     expected: &Expected,
 ) -> anyhow::Result<()> {
-    let safety = safety::state(user).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
-    if safety.tripped.is_some() {
-        safety::thaw(user).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    let user = &hub.user.0;
+    let brakes = hub.cluster.get(&CONFIG_MAPS, Some(SYSTEM_NAMESPACE), SAFETY_CONFIG_MAP).await;
+    if brakes.is_some_and(|map| map["data"].is_object()) {
+        let safety = safety::state(user).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        if safety.tripped.is_some() {
+            safety::thaw(user).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        }
     }
-    let clusters: Api<ManagedCluster> = Api::namespaced(user.clone(), NAMESPACE);
     for name in expected.live.keys() {
-        let Some(found) = cloud_cluster(world, name).await else { continue };
-        let Some(object) = clusters.get_opt(name).await? else { continue };
-        let old = found.tags.get(TAG_UID).cloned().unwrap_or_default();
-        let named = object.annotations().get(ANNOTATION_TAKE_OVER);
-        if object.uid().as_ref() != Some(&old) && named != Some(&old) {
+        let Some(found) = of_object(inventory, name) else { continue };
+        let Some(object) = hub.cluster.get(&MANAGED_CLUSTERS, Some(NAMESPACE), name).await else {
+            continue;
+        };
+        let old = found.tags.get(TAG_UID).map_or("", String::as_str);
+        let metadata = &object["metadata"];
+        if metadata["uid"] != old && metadata["annotations"][ANNOTATION_TAKE_OVER] != old {
+            let clusters: Api<ManagedCluster> = Api::namespaced(user.clone(), NAMESPACE);
             let patch = json!({"metadata": {"annotations": {ANNOTATION_TAKE_OVER: old}}});
             clusters.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
         }

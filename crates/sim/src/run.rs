@@ -7,7 +7,7 @@ use fleetwright_apiserver::{CommitFault, MemoryStore};
 
 use crate::dice::{Dice, PausedClock};
 use crate::faults::{Fate, Faults, Rates};
-use crate::invariants::{Watchdog, unsettled};
+use crate::invariants::{Watchdog, looks_settled, unsettled};
 use crate::play;
 use crate::sabotage::Sabotage;
 use crate::script::{self, Action, Expected};
@@ -18,6 +18,8 @@ use crate::world::{Hub, World};
 const FAULTS_END: Duration = Duration::from_secs(240);
 /// The fleet must have converged by here.
 const LIMIT: Duration = Duration::from_secs(6000);
+/// With a broken rule nobody waits that long: what has not converged by here may never.
+pub const BROKEN_LIMIT: Duration = Duration::from_secs(600);
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +185,8 @@ impl Run {
             }
             script.pop();
         }
-        if let Err(error) = play::answer_requests(&self.world, &hub.user.0, &self.expected).await {
+        let inventory = self.world.cloud.inventory().await;
+        if let Err(error) = play::answer_requests(&inventory, &hub, &self.expected).await {
             faults.note(format!("user cannot answer: {error}"));
         }
         if faults.are_on() && self.disk.hit(0.01) {
@@ -194,7 +197,6 @@ impl Run {
         if hub.store_failed() {
             faults.crash();
         }
-        let inventory = self.world.cloud.inventory().await;
         self.wrong.extend(self.watchdog.look(&inventory, &self.expected));
         Ok(hub)
     }
@@ -208,14 +210,22 @@ impl Run {
         if self.world.faults.are_on() {
             self.world.faults.stop();
         }
+        let limit = if self.sabotage == Sabotage::None { LIMIT } else { BROKEN_LIMIT };
         if !all_played {
+            if passed > limit {
+                self.wrong.push("the user could never finish".to_owned());
+            }
+            return !self.wrong.is_empty();
+        }
+        // Most seconds one look at the conditions tells that it is not over yet.
+        if passed <= limit && !looks_settled(hub, &self.expected).await {
             return !self.wrong.is_empty();
         }
         let left = unsettled(&self.world, &hub.user.0, &self.expected).await;
         if left.is_empty() {
             return true;
         }
-        if passed > LIMIT {
+        if passed > limit {
             self.wrong.extend(left.into_iter().map(|what| format!("never settled: {what}")));
         }
         !self.wrong.is_empty()

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use fleetwright_api_types::ManagedCluster;
+use fleetwright_api_types::{ArgoCdRegistration, ManagedCluster, ProviderConfig};
 use fleetwright_names::{HubId, PoolName};
 use fleetwright_plan::{
-    Address, Change, CloudAction, CloudStep, DesiredCluster, Problem, Resource, Snapshot,
+    Address, Change, CloudAction, CloudRules, CloudStep, DesiredCluster, Problem, Resource,
+    Snapshot,
 };
 use fleetwright_provider::{
     Access, Asked, CloudError, Limits, MemberToken, Owned, Provider, Receipt,
 };
+use serde_json::Value;
 
 /// A rule of ours that is broken on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -48,6 +50,10 @@ impl Provider for Blind {
         self.inner.limits()
     }
 
+    fn rules(&self) -> CloudRules {
+        self.inner.rules()
+    }
+
     fn desire(&self, asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {
         self.inner.desire(asked)
     }
@@ -81,6 +87,15 @@ impl Provider for Blind {
 
     async fn token(&self, access: &Access, address: &Address) -> Result<MemberToken, CloudError> {
         self.inner.token(access, address).await
+    }
+
+    fn argocd(
+        &self,
+        account: &ProviderConfig,
+        wanted: &ArgoCdRegistration,
+        address: &Address,
+    ) -> Value {
+        self.inner.argocd(account, wanted, address)
     }
 
     fn node_selector(&self, pool: &PoolName) -> String {

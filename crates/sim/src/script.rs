@@ -9,12 +9,12 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::declared::{Declared, drift};
+use crate::declared::Declared;
 use crate::dice::Dice;
 
 /// The namespace of all clusters.
 pub const NAMESPACE: &str = "payments";
-/// The region of all clusters.
+/// The region of all EKS clusters.
 pub const REGION: &str = "eu-west-1";
 
 /// One deed of the user, or of a stranger; the first text is the cluster's name.
@@ -112,7 +112,7 @@ fn deed(dice: &Dice, name: &str, declared: &mut Declared) -> Action {
             Action::Edit(name, declared.clone())
         }
         3 => {
-            let (path, value) = drift(dice);
+            let (path, value) = declared.drift(dice);
             Action::Drift(name, path, value)
         }
         4 => Action::Vandalize(name),
@@ -124,17 +124,23 @@ fn second(dice: &Dice, from: u64, within: usize) -> u64 {
     from + u64::try_from(dice.below(within)).unwrap_or_default()
 }
 
-/// What is there from the first second: a namespace, an account, a policy.
+/// What is there from the first second: a namespace, an account of each cloud, a policy.
 ///
 /// # Errors
 /// When the hub refuses it.
 pub async fn prepare(user: &Client, level: &str) -> anyhow::Result<()> {
     fleetwright_controllers::hub::ensure_namespace(user, NAMESPACE).await?;
-    let account: ProviderConfig = serde_json::from_value(json!({
-        "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": "aws"},
-        "spec": {"allowedNamespaces": {"names": [NAMESPACE]}, "aws": {"identity": {"type": "Environment"}}},
-    }))?;
-    create(Api::all(user.clone()), &account).await?;
+    let accounts = [
+        ("aws", json!({"identity": {"type": "Environment"}})),
+        ("azure", json!({"identity": {"type": "Environment"}})),
+    ];
+    for (name, account) in accounts {
+        let account: ProviderConfig = serde_json::from_value(json!({
+            "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": name},
+            "spec": {"allowedNamespaces": {"names": [NAMESPACE]}, name: account},
+        }))?;
+        create(Api::all(user.clone()), &account).await?;
+    }
     baseline(user, level).await
 }
 

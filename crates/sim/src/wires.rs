@@ -28,26 +28,60 @@ pub const LATEST_SECONDS: usize = 50;
 
 type Answer<B> = Pin<Box<dyn Future<Output = Result<Response<B>, tower::BoxError>> + Send>>;
 
-/// The wire from the hub to the cloud.
+/// Whose words a cloud speaks when it refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// AWS.
+    Aws,
+    /// Azure Resource Manager, and Entra ID.
+    Azure,
+}
+
+type Cloud = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Infallible>;
+
+/// The wire from the hub to a cloud.
 #[must_use]
-pub fn to_cloud(
-    cloud: BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Infallible>,
-    faults: Arc<Faults>,
-) -> HttpOut {
+pub fn to_cloud(cloud: Cloud, dialect: Dialect, faults: Arc<Faults>) -> HttpOut {
     let wire = tower::service_fn(move |request: Request<Bytes>| {
         let (cloud, faults) = (cloud.clone(), Arc::clone(&faults));
-        async move { cloud_call(cloud, &faults, request).await }
+        async move { cloud_call(cloud, dialect, &faults, request).await }
     });
     BoxCloneSyncService::new(wire)
 }
 
+impl Dialect {
+    /// Whether a request may be the one that makes a cluster; on AKS updates look the same.
+    fn creates(self, request: &Request<Bytes>) -> bool {
+        let path = request.uri().path();
+        match self {
+            Self::Aws => request.method() == http::Method::POST && path == "/clusters",
+            Self::Azure => {
+                let name = path.rsplit_once("/managedClusters/").map(|(_, name)| name);
+                request.method() == http::Method::PUT
+                    && name.is_some_and(|name| !name.contains('/'))
+            }
+        }
+    }
+
+    fn error(self, faults: &Faults, status: u16) -> Response<Bytes> {
+        let throttled = status == 429;
+        match self {
+            Self::Aws if throttled => aws_error(faults, status, "ThrottlingException"),
+            Self::Aws => aws_error(faults, status, "ServiceUnavailableException"),
+            Self::Azure if throttled => azure_error(faults, status, "TooManyRequests"),
+            Self::Azure => azure_error(faults, status, "ServerTimeout"),
+        }
+    }
+}
+
 async fn cloud_call(
-    cloud: BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Infallible>,
+    cloud: Cloud,
+    dialect: Dialect,
     faults: &Arc<Faults>,
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpOutError> {
     let what = format!("cloud {} {}", request.method(), request.uri().path());
-    let create = request.method() == http::Method::POST && request.uri().path() == "/clusters";
+    let create = dialect.creates(&request);
     let rolled = begin(faults, &what).await;
     let fate = if create { faults.decided_create().unwrap_or(rolled) } else { rolled };
     let lost = || HttpOutError::Timeout("simulated loss".into());
@@ -62,8 +96,8 @@ async fn cloud_call(
             tokio::time::sleep(Duration::from_secs(15)).await;
             return Err(lost());
         }
-        Fate::Throttled => return Ok(aws_error(faults, 429, "ThrottlingException")),
-        Fate::Broken => return Ok(aws_error(faults, 503, "ServiceUnavailableException")),
+        Fate::Throttled => return Ok(dialect.error(faults, 429)),
+        Fate::Broken => return Ok(dialect.error(faults, 503)),
         Fate::CrashBefore | Fate::CrashAfter | Fate::LostAnswer | Fate::Works => {}
     }
     let answer = match cloud.oneshot(request).await {
@@ -82,11 +116,7 @@ async fn cloud_call(
 }
 
 /// A request that sat in some queue: its sender gave up long ago, and it has its effect all the same.
-async fn arrive_late(
-    cloud: BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Infallible>,
-    request: Request<Bytes>,
-    faults: Arc<Faults>,
-) {
+async fn arrive_late(cloud: Cloud, request: Request<Bytes>, faults: Arc<Faults>) {
     let what = format!("cloud {} {}", request.method(), request.uri().path());
     let seconds = u64::try_from(16 + faults.dice().below(LATEST_SECONDS - 16)).unwrap_or(30);
     tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -114,13 +144,32 @@ async fn begin(faults: &Faults, what: &str) -> Fate {
 
 /// An error as AWS gives it: each with a request id of its own.
 fn aws_error(faults: &Faults, status: u16, code: &str) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::from_static(br#"{"message":"simulated"}"#));
+    let body = Bytes::from_static(br#"{"message":"simulated"}"#);
+    let headers = [("x-amzn-errortype", code.to_owned())];
+    cloud_error(status, body, headers.into_iter().chain([("x-amzn-requestid", id(faults))]))
+}
+
+/// An error as Azure Resource Manager gives it.
+fn azure_error(faults: &Faults, status: u16, code: &str) -> Response<Bytes> {
+    let body = serde_json::json!({"error": {"code": code, "message": "simulated"}});
+    cloud_error(status, body.to_string().into(), [("x-ms-request-id", id(faults))].into_iter())
+}
+
+fn id(faults: &Faults) -> String {
+    faults.dice().share().to_string()
+}
+
+fn cloud_error(
+    status: u16,
+    body: Bytes,
+    headers: impl Iterator<Item = (&'static str, String)>,
+) -> Response<Bytes> {
+    let mut answer = Response::new(body);
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    if let Ok(code) = code.parse() {
-        answer.headers_mut().insert("x-amzn-errortype", code);
-    }
-    if let Ok(id) = faults.dice().share().to_string().parse() {
-        answer.headers_mut().insert("x-amzn-requestid", id);
+    for (name, value) in headers {
+        if let Ok(value) = value.parse() {
+            answer.headers_mut().insert(name, value);
+        }
     }
     answer
         .headers_mut()

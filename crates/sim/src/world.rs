@@ -1,18 +1,24 @@
 //! The world of one run: what survives a crash of the hub, and the hub itself, life after life.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use fleetwright_api_types::{SYSTEM_NAMESPACE, crds};
-use fleetwright_apiserver::{ApiServer, ClusterSpec, Identity, MemoryStore, Scheme, StaticTokens};
+use fleetwright_apiserver::{
+    ApiServer, ClusterSpec, Identity, LogicalCluster, MemoryStore, Scheme, StaticTokens,
+};
 use fleetwright_clock::Clock;
-use fleetwright_cloudsim::{ACCESS_KEY_ID, CloudSim, Latencies, SECRET_ACCESS_KEY, Settings};
+use fleetwright_cloudsim::{
+    ACCESS_KEY_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_TENANT_ID, CloudSim, Latencies,
+    SECRET_ACCESS_KEY, Settings,
+};
 use fleetwright_controllers::{Clouds, Fleet, hub::hub_id};
 use fleetwright_names::HubId;
-use fleetwright_provider::{Limits, Provider};
+use fleetwright_provider::{Limits, Provider, Secret};
+use fleetwright_provider_aks::{AksProvider, AksSettings, ClientSecret};
 use fleetwright_provider_eks::{EksProvider, EksSettings, Source};
 use fleetwright_reconcile::Context;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -23,7 +29,7 @@ use crate::dice::{PausedClock, dyn_ids};
 use crate::faults::Faults;
 use crate::sabotage::{Blind, Sabotage};
 use crate::script::create;
-use crate::wires::{LATEST_SECONDS, SimConnector, ToApi, to_cloud};
+use crate::wires::{Dialect, LATEST_SECONDS, SimConnector, ToApi, to_cloud};
 
 /// Everything that a crash of the hub leaves alone.
 #[derive(Debug)]
@@ -47,6 +53,8 @@ pub struct World {
 #[derive(Debug)]
 pub struct Hub {
     api: ApiServer,
+    /// What it holds, for looks at every second that are no deeds of anybody's.
+    pub cluster: LogicalCluster,
     /// The user's own client: no faults, since users retry anyway.
     pub user: UserClient,
     /// Who it is: restored with what Git holds when the hub is lost.
@@ -85,12 +93,8 @@ impl World {
             ca_pem: "simulated".to_owned(),
         };
         let cloud = CloudSim::open(api.clone(), dyn_clock, dyn_ids(seed, 11), settings).await?;
-        let mut scheme = Scheme::builtin();
-        for (file, crd) in crds() {
-            scheme = scheme.with_crd(&crd).with_context(|| file)?;
-        }
         let disk = MemoryStore::new();
-        Ok(Self { seed, clock, faults, cloud, api, disk, scheme: Arc::new(scheme) })
+        Ok(Self { seed, clock, faults, cloud, api, disk, scheme: hub_scheme()? })
     }
 
     /// Starts the hub from its disk.
@@ -135,29 +139,60 @@ impl World {
             token_command: vec!["fleetwright".to_owned()],
         };
         let controllers = tokio::spawn(fleetwright_controllers::run(fleet.clone()));
-        Ok(Hub { api, user: UserClient(user), id, fleet, controllers, second: None })
+        Ok(Hub { api, cluster: hub, user: UserClient(user), id, fleet, controllers, second: None })
     }
 
     fn clouds(&self, clock: Arc<dyn Clock>, sabotage: Sabotage) -> Clouds {
-        let credentials =
-            Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "simulated");
         let eks: Arc<dyn Provider> = Arc::new(EksProvider::new(EksSettings {
-            http: to_cloud(self.cloud.eks(), Arc::clone(&self.faults)),
-            credentials: Source::Fixed(SharedCredentialsProvider::new(credentials)),
-            clock,
+            http: to_cloud(self.cloud.eks(), Dialect::Aws, Arc::clone(&self.faults)),
+            credentials: Source::Fixed(SharedCredentialsProvider::new(Credentials::new(
+                ACCESS_KEY_ID,
+                SECRET_ACCESS_KEY,
+                None,
+                None,
+                "simulated",
+            ))),
+            clock: Arc::clone(&clock),
             endpoint: Some("https://simulated.invalid".to_owned()),
-            limits: Limits {
-                poll_busy: Duration::from_secs(2),
-                poll_idle: Duration::from_secs(30),
-                in_doubt: Duration::from_secs(LATEST_SECONDS as u64 + 10),
-            },
+            limits: LIMITS,
         }));
-        let eks: Arc<dyn Provider> = match sabotage {
-            Sabotage::None => eks,
-            Sabotage::CreateWithoutLooking => Arc::new(Blind::new(eks)),
+        let aks: Arc<dyn Provider> = Arc::new(AksProvider::new(AksSettings {
+            http: to_cloud(self.cloud.azure(), Dialect::Azure, Arc::clone(&self.faults)),
+            credentials: fleetwright_provider_aks::Source::Fixed(ClientSecret {
+                tenant_id: AZURE_TENANT_ID.to_owned(),
+                client_id: AZURE_CLIENT_ID.to_owned(),
+                client_secret: Secret::new(AZURE_CLIENT_SECRET.to_owned()),
+            }),
+            clock,
+            endpoint: Some("https://azure.simulated.invalid".to_owned()),
+            limits: LIMITS,
+        }));
+        let broken = |cloud: Arc<dyn Provider>| match sabotage {
+            Sabotage::None => cloud,
+            Sabotage::CreateWithoutLooking => Arc::new(Blind::new(cloud)) as Arc<dyn Provider>,
         };
-        Clouds::from([(eks.key(), eks)])
+        [aks, eks].map(broken).into_iter().map(|cloud| (cloud.key(), cloud)).collect()
     }
+}
+
+/// How often the clouds are asked, and how long what was sent to them may still arrive.
+const LIMITS: Limits = Limits {
+    poll_busy: Duration::from_secs(2),
+    poll_idle: Duration::from_secs(30),
+    in_doubt: Duration::from_secs(LATEST_SECONDS as u64 + 10),
+};
+
+/// The kinds that a hub serves; made once, since compiling their rules takes longer than many a seed.
+fn hub_scheme() -> anyhow::Result<Arc<Scheme>> {
+    static SCHEME: OnceLock<Arc<Scheme>> = OnceLock::new();
+    if let Some(scheme) = SCHEME.get() {
+        return Ok(Arc::clone(scheme));
+    }
+    let mut scheme = Scheme::builtin();
+    for (file, crd) in crds() {
+        scheme = scheme.with_crd(&crd).with_context(|| file)?;
+    }
+    Ok(Arc::clone(SCHEME.get_or_init(|| Arc::new(scheme))))
 }
 
 /// What a person does who restores a hub: its id comes first, or every tag in the cloud would name a stranger.

@@ -1,9 +1,45 @@
 //! What a person can do, by the reason of a condition or the code of an error: one closed table.
 
-/// What can be done about a reason; `None` for one that holds nothing up.
-#[must_use]
-pub(crate) fn advice(reason: &str) -> Option<&'static str> {
-    TABLE.iter().find(|(reasons, _)| reasons.contains(&reason)).map(|(_, text)| *text)
+mod azure;
+
+/// The advice for the clusters of one cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// Words for any cloud, with AWS's documents where a cloud must be named.
+    Aws,
+    /// Azure's words before those.
+    Azure,
+}
+
+impl Words {
+    /// By the key of the provider.
+    pub(crate) fn of(provider: &str) -> Self {
+        if provider == "aks" { Self::Azure } else { Self::Aws }
+    }
+
+    /// What can be done about a reason; `None` for one that holds nothing up.
+    pub(crate) fn by_reason(self, reason: &str) -> Option<&'static str> {
+        let own = match self {
+            Self::Aws => None,
+            Self::Azure => find(azure::REASONS, |known| known == reason),
+        };
+        own.or_else(|| find(TABLE, |known| known == reason))
+    }
+
+    /// What can be done about a message, by the cloud's own word in it.
+    pub(crate) fn by_word(self, message: &str) -> Option<&'static str> {
+        match self {
+            Self::Aws => None,
+            Self::Azure => find(azure::WORDS, |word| message.contains(word)),
+        }
+    }
+}
+
+/// Reasons or words, and what can be done about them.
+type Table = &'static [(&'static [&'static str], &'static str)];
+
+fn find(table: Table, is: impl Fn(&str) -> bool) -> Option<&'static str> {
+    table.iter().find(|(known, _)| known.iter().any(|one| is(one))).map(|(_, text)| *text)
 }
 
 /// The reason behind a look that failed, from the words of the cloud: then "we could not look" says too little.
@@ -12,8 +48,12 @@ pub(crate) fn behind(message: &str) -> Option<&'static str> {
 }
 
 /// Words in what clouds answer, and the reason that they stand for.
-const WORDS: [(&str, &str); 6] = [
+const WORDS: [(&str, &str); 10] = [
     ("ExpiredToken", "Expired"),
+    ("ExpiredAuthenticationToken", "Expired"),
+    ("InvalidAuthenticationToken", "CredentialsFailed"),
+    ("AADSTS", "CredentialsFailed"),
+    ("AuthorizationFailed", "Unauthorized"),
     ("AccessDenied", "Unauthorized"),
     ("UnrecognizedClient", "CredentialsMissing"),
     ("no credentials", "CredentialsMissing"),
@@ -27,7 +67,7 @@ const CREDENTIALS: &str = "give Fleetwright credentials that work, as spec.aws.i
 const THAW: &str = "end it with `fleetwright thaw`, once whoever stopped it agrees";
 
 /// Reasons of `docs/conditions.md` and error codes of the providers, with what to do.
-const TABLE: &[(&[&str], &str)] = &[
+const TABLE: Table = &[
     (
         &["Provisioning", "Creating", "Applying", "Updating", "Absent", "Upgrading", "Repairing"],
         WAIT,
@@ -75,6 +115,14 @@ const TABLE: &[(&[&str], &str)] = &[
         "the name is taken by something that is not this object's: choose another spec.eks.externalName, or adopt it with `adoption: Existing`",
     ),
     (
+        &["NoWayIn"],
+        "see the cloud's words in the message: without the cluster's endpoint and certificate authority nobody can be let in; give the identity the right to read them",
+    ),
+    (
+        &["SomebodyElses"],
+        "look at the object that the message names: it owns the cluster, and an observer gets neither its tokens nor its policies",
+    ),
+    (
         &["OwnedByPredecessor"],
         "take it over with the annotation that the message names, if the old object was really this one",
     ),
@@ -83,7 +131,11 @@ const TABLE: &[(&[&str], &str)] = &[
         "edit the field that the message names; `fleetwright plan -f` checks it first",
     ),
     (
-        &["PlanRejected", "Bug"],
+        &["PlanRejected"],
+        "change what the message names, or take it back: it cannot be done as it is declared",
+    ),
+    (
+        &["Bug"],
         "this is a bug of Fleetwright: report it with the output of `fleetwright why -o json`",
     ),
     (
@@ -139,6 +191,10 @@ const TABLE: &[(&[&str], &str)] = &[
     ),
     (&["AheadOfSpec"], "raise spec.version to what runs; nothing is ever taken back"),
     (&["Leftovers"], "remove what the message lists by hand: the cluster that made it is gone"),
+    (
+        &["NotRegistered"],
+        "mend what the message names in Argo CD's namespace, or take spec.registration away; the cluster itself is as declared",
+    ),
     (&["NeedsAttention"], "see Synced"),
 ];
 
@@ -148,12 +204,35 @@ mod tests {
 
     #[test]
     fn no_reason_stands_in_the_table_twice() {
-        let mut all: Vec<&str> =
-            TABLE.iter().flat_map(|(reasons, _)| reasons.iter().copied()).collect();
-        let count = all.len();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), count);
+        for table in [TABLE, azure::REASONS, azure::WORDS] {
+            let mut all: Vec<&str> =
+                table.iter().flat_map(|(reasons, _)| reasons.iter().copied()).collect();
+            let count = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), count);
+        }
+    }
+
+    #[test]
+    fn azures_words_are_advised_with_azures_documents() {
+        let azure = Words::of("aks");
+        let refused = azure.by_reason("Unauthorized").expect("an advice");
+        assert!(refused.contains("docs/guides/aks-role.json"), "{refused}");
+        assert_eq!(azure.by_reason("Paused"), Words::Aws.by_reason("Paused"));
+        for (message, expected) in [
+            ("Azure answered 403 LinkedAuthorizationFailed: …", "on what the cluster joins"),
+            ("Azure answered 403 AuthorizationFailed: …", "docs/guides/aks-role.json"),
+            ("Azure answered 404 ResourceGroupNotFound: rg", "never makes one"),
+            ("Azure answered 403 RequestDisallowedByPolicy: x", "Azure Policy"),
+            ("Azure answered 400 PropertyChangeNotAllowed: x", "take the change back"),
+            ("the operation failed: SkuNotAvailable", "choose another VM size"),
+            ("Entra answered 401 AADSTS7000215: invalid client secret", "client secret"),
+        ] {
+            let found = azure.by_word(message).expect(message);
+            assert!(found.contains(expected), "{message}: {found}");
+            assert_eq!(Words::of("eks").by_word(message), None);
+        }
     }
 
     #[test]
@@ -161,7 +240,9 @@ mod tests {
         let told = "eks:DescribeCluster: EKS answered 403 ExpiredTokenException: expired";
         assert_eq!(behind(told), Some("Expired"));
         assert_eq!(behind("no route to host"), None);
-        assert!(WORDS.iter().all(|(_, reason)| advice(reason).is_some()));
+        let refused = "aks:ManagedClusters_Get: Azure answered 403 AuthorizationFailed: no";
+        assert_eq!(behind(refused), Some("Unauthorized"));
+        assert!(WORDS.iter().all(|(_, reason)| Words::Aws.by_reason(reason).is_some()));
     }
 
     /// The reasons in the third column of the table in `docs/conditions.md`.
@@ -185,7 +266,7 @@ mod tests {
                     continue;
                 }
                 looked_at += 1;
-                if advice(reason).is_none() {
+                if Words::Aws.by_reason(reason).is_none() {
                     missing.push(reason);
                 }
             }

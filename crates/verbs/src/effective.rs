@@ -2,11 +2,17 @@
 //!
 //! The meanings are those of the CRD's own descriptions ("Absent: `Manage`."), so there is one place to change them.
 
+mod meaning;
+
 use fleetwright_api_types::ProviderConfig;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::meaning::{Meaning, meaning, meant};
 use crate::yaml::{Entry, Node};
+
+/// The provider blocks, of a cluster and of its pools.
+const PROVIDERS: [&str; 2] = ["aks", "eks"];
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,7 +55,7 @@ pub fn effective(object: &Value, account: Option<&ProviderConfig>) -> Effective 
     let schema = schema();
     let empty = Map::new();
     let declared = object.get("spec").and_then(Value::as_object).unwrap_or(&empty);
-    let mut filler = Filler { fields: Vec::new(), account, object };
+    let mut filler = Filler { fields: Vec::new(), account, object, others: others(declared) };
     let spec = filler.object(&schema, declared, "spec");
     let text = |pointer: &str| object.pointer(pointer).cloned().unwrap_or_default();
     let plain = |key: &str, value: Value| Entry {
@@ -72,6 +78,19 @@ pub fn effective(object: &Value, account: Option<&ProviderConfig>) -> Effective 
     Effective { fields: filler.fields, document }
 }
 
+/// What the schema has for clouds that this cluster is not of.
+fn others(declared: &Map<String, Value>) -> Vec<String> {
+    let there = |key: &&str| declared.contains_key(*key);
+    let Some(own) = PROVIDERS.into_iter().find(there) else { return Vec::new() };
+    let blocks = PROVIDERS.into_iter().filter(|key| *key != own);
+    let mut others: Vec<String> =
+        blocks.flat_map(|key| [format!("spec.{key}"), format!("spec.nodePools[].{key}")]).collect();
+    if own != "aks" {
+        others.push("spec.nodePools[].role".to_owned());
+    }
+    others
+}
+
 /// The schema of `ManagedCluster.spec`.
 fn schema() -> Value {
     let pointer = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
@@ -86,6 +105,8 @@ struct Filler<'a> {
     fields: Vec<Field>,
     account: Option<&'a ProviderConfig>,
     object: &'a Value,
+    /// Patterns of fields that mean nothing here, so that their absence is not told.
+    others: Vec<String>,
 }
 
 impl Filler<'_> {
@@ -94,6 +115,9 @@ impl Filler<'_> {
         let mut entries = Vec::new();
         for (key, inner) in known.into_iter().flatten() {
             let here = format!("{path}.{key}");
+            if !declared.contains_key(key) && self.others.contains(&meaning::pattern_of(&here)) {
+                continue;
+            }
             let entry = match declared.get(key) {
                 _ if here == "spec.tags" => self.tags(declared.get(key), &here),
                 Some(value) => {
@@ -139,15 +163,15 @@ impl Filler<'_> {
             node,
             comment: Some(comment),
         };
-        if path == "spec.eks.externalName"
+        if path.ends_with("ks.externalName")
             && let Some(name) = self.object.pointer("/status/observed/externalName")
         {
-            self.tell(path, Some(name.clone()), Origin::Default, None);
-            return entry(Some(Node::Scalar(name.clone())), "default: derived".to_owned());
+            // On AKS what we observe names subscription and resource group as well.
+            let name = name.as_str().and_then(|name| name.rsplit('/').next()).map(Value::from);
+            self.tell(path, name.clone(), Origin::Default, None);
+            return entry(name.map(Node::Scalar), "default: derived".to_owned());
         }
-        let word = ENUMS.iter().find(|(pattern, _)| *pattern == pattern_of(path));
-        let word = word.map(|(_, word)| Meaning::Value((*word).to_owned()));
-        match word.or_else(|| meaning(schema)) {
+        match meant(path).or_else(|| meaning(schema)) {
             Some(Meaning::Value(word)) => {
                 let same = siblings.get(&word);
                 let comment = match same {
@@ -205,56 +229,6 @@ impl Filler<'_> {
 
     fn tell(&mut self, path: &str, value: Option<Value>, from: Origin, meaning: Option<String>) {
         self.fields.push(Field { path: path.to_owned(), value, from, meaning });
-    }
-}
-
-/// What an absent word of a closed list means: there the CRD describes the list instead of the field.
-const ENUMS: [(&str, &str); 10] = [
-    ("spec.adoption", "Never"),
-    ("spec.deletionPolicy", "Retain"),
-    ("spec.eks.access.entries[].policies[].scope", "Cluster"),
-    ("spec.eks.access.mode", "Api"),
-    ("spec.eks.managedAddOns[].onConflict", "None"),
-    ("spec.eks.support", "Extended"),
-    ("spec.mode", "Manage"),
-    ("spec.nodePools[].capacity", "OnDemand"),
-    ("spec.nodePools[].imageUpdates", "Never"),
-    ("spec.nodePools[].update.onDrainTimeout", "Wait"),
-];
-
-/// `spec.nodePools[general].size` as `spec.nodePools[].size`.
-fn pattern_of(path: &str) -> String {
-    let mut pattern = String::new();
-    for (index, part) in path.split('[').enumerate() {
-        if index == 0 {
-            pattern.push_str(part);
-        } else {
-            pattern.push_str("[]");
-            pattern.push_str(part.split_once(']').map_or("", |(_, rest)| rest));
-        }
-    }
-    pattern
-}
-
-/// What absence means.
-#[derive(Debug, PartialEq, Eq)]
-enum Meaning {
-    /// This value, or that of the field beside it that bears this name.
-    Value(String),
-    /// Something that is no value.
-    Words(String),
-}
-
-/// Reads "Absent: `Manage`." or "Absent: whatever is set there." out of a description.
-fn meaning(schema: &Value) -> Option<Meaning> {
-    let text = schema.get("description")?.as_str()?;
-    let (_, rest) = text.split_once("Absent: ")?;
-    let sentence = rest.split(". ").next().unwrap_or(rest).trim().trim_end_matches('.');
-    let sentence = sentence.replace('\n', " ");
-    let word = sentence.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
-    match word.filter(|word| !word.contains('`')) {
-        Some(word) => Some(Meaning::Value(word.to_owned())),
-        None => Some(Meaning::Words(sentence.replace('`', ""))),
     }
 }
 
@@ -348,11 +322,54 @@ mod tests {
     fn every_optional_word_of_a_closed_list_has_its_meaning() {
         let mut found = Vec::new();
         optional_enums(&schema(), "spec", &mut found);
-        let known: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
-        assert_eq!(known, ENUMS.map(|(path, _)| path));
-        for ((path, words), (_, word)) in found.iter().zip(ENUMS) {
-            assert!(words.contains(&json!(word)), "{path}: {word}");
+        assert!(found.len() > 25, "{}", found.len());
+        for (path, words) in found {
+            match meant(&path) {
+                Some(Meaning::Value(word)) => {
+                    assert!(words.contains(&json!(word)), "{path}: {word}")
+                }
+                Some(Meaning::Words(words)) => assert!(!words.is_empty(), "{path}"),
+                None => panic!("{path} has no meaning in the table"),
+            }
         }
+    }
+
+    #[test]
+    fn an_aks_cluster_is_filled_in_with_what_azure_does_and_nothing_of_other_clouds() {
+        let object = json!({
+            "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
+            "metadata": {"name": "retail-we", "namespace": "retail"},
+            "spec": {"version": "1.34", "providerConfigRef": {"name": "azure"},
+                "aks": {"subscriptionId": "00000000-0000-0000-0000-000000000000", "resourceGroup": "rg-retail",
+                    "location": "westeurope", "apiServer": {"access": "Public"}, "entra": {}, "network": {}},
+                "nodePools": [{"name": "sys", "role": "System", "size": {"min": 3, "max": 3}, "aks": {"vmSize": "Standard_D4ds_v5"}},
+                    {"name": "web", "size": {"min": 2, "max": 20}, "aks": {"vmSize": "Standard_D8ds_v5"}}]},
+            "status": {"observed": {"externalName": "00000000-0000-0000-0000-000000000000/rg-retail/retail-we-1a2b3c"}},
+        });
+        let text = lines(&effective(&object, None).document).join("\n");
+        for expected in [
+            "    externalName: retail-we-1a2b3c   # default: derived",
+            "    tier: Free   # default",
+            "    support: Standard   # default",
+            "      authorization: Kubernetes   # default",
+            "      # localAccounts: whatever is set there",
+            "      plugin: Azure   # default",
+            "      policy: None   # default",
+            "      # privateDnsZone: System, with access Private",
+            "      # maintenanceConfigurations: left alone",
+            "    role: System",
+            "    role: User   # default",
+            "      os: Linux   # default",
+            "      # diskType: AKS chooses",
+        ] {
+            let expected = expected.trim_start();
+            assert!(text.contains(expected), "{expected:?} not in\n{text}");
+        }
+        assert!(!text.contains("eks"), "{text}");
+        let read: Value = serde_saphyr::from_str(&text).expect("YAML");
+        let again: fleetwright_api_types::ManagedCluster =
+            serde_json::from_value(read).expect("a cluster");
+        assert_eq!(again.spec.provider(), Some("aks"));
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub fn rows(clusters: &[ManagedCluster], now: Timestamp) -> Vec<Row> {
 fn row(cluster: &ManagedCluster, now: Timestamp) -> Row {
     let mut standing = of_cluster(cluster);
     // Usable and as declared, and still something may be wrong with it.
-    let trouble = why(cluster, &[], now).causes.first().map(Fact::long);
+    let trouble = why(cluster, &[], None, now).causes.first().map(Fact::long);
     let trouble = trouble.filter(|_| standing.state == State::Ready);
     if let Some(trouble) = &trouble {
         standing.text.clone_from(trouble);

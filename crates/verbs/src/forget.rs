@@ -126,17 +126,19 @@ fn stays_behind(key: &ObjectKey, cluster: &ManagedCluster) -> Vec<String> {
     let status = cluster.status.clone().unwrap_or_default();
     let observed = status.observed.unwrap_or_default();
     let provider = status.provider.or_else(|| cluster.spec.provider().map(str::to_owned));
-    let region = observed.region.or_else(|| Some(cluster.spec.eks.as_ref()?.region.clone()));
+    let declared = declared_place(cluster);
     let mut left = Vec::new();
-    match (observed.external_name, region) {
+    match (observed.external_name, observed.region.or_else(|| declared.region.clone())) {
         (Some(name), Some(region)) => {
             let id = observed.external_id.map(|id| format!(" ({id})")).unwrap_or_default();
             left.push(format!("{}:{region}/{name}{id}", provider.unwrap_or_default()));
         }
         (_, region) => {
-            let place = region.unwrap_or_else(|| "every region of its account".to_owned());
+            let place = declared.inside.or(region);
+            let place = place.unwrap_or_else(|| "every region of its account".to_owned());
+            let tag = declared.tag;
             left.push(format!(
-                "perhaps what was made for {key}: the status names no address; look in {place} for resources tagged {TAG_OBJECT}={key}"
+                "perhaps what was made for {key}: the status names no address; look in {place} for resources tagged {tag}={key}"
             ));
         }
     }
@@ -144,7 +146,36 @@ fn stays_behind(key: &ObjectKey, cluster: &ManagedCluster) -> Vec<String> {
         status.pools.iter().map(|pool| format!("pool {} ({} nodes)", pool.name, pool.size)),
     );
     left.extend(status.leftovers);
+    let registered = status.registration.filter(|at| !at.name.is_empty());
+    let registered = registered.map(|at| (at.namespace, at.name));
+    left.extend(registered.map(|(namespace, name)| {
+        format!("Secret {namespace}/{name}, by which Argo CD knows the cluster")
+    }));
     left
+}
+
+/// Where a declaration says that its cluster shall be.
+struct Declared {
+    region: Option<String>,
+    /// Something smaller than a region that holds it.
+    inside: Option<String>,
+    /// Our tag with the object's name, as the cloud spells it.
+    tag: String,
+}
+
+fn declared_place(cluster: &ManagedCluster) -> Declared {
+    let spec = &cluster.spec;
+    if let Some(aks) = &spec.aks {
+        let group = &aks.resource_group;
+        return Declared {
+            region: Some(aks.location.clone()),
+            inside: Some(format!("resource group {group} of subscription {}", aks.subscription_id)),
+            // Azure takes no slash in the name of a tag.
+            tag: TAG_OBJECT.replace('/', "_"),
+        };
+    }
+    let region = spec.eks.as_ref().map(|eks| eks.region.clone());
+    Declared { region, inside: None, tag: TAG_OBJECT.to_owned() }
 }
 
 #[cfg(test)]
@@ -164,11 +195,17 @@ mod tests {
             .expect("a cluster")
         };
         let full = json!({"provider": "eks", "leftovers": ["LoadBalancer shop/web"],
+            "registration": {"namespace": "argocd", "name": "cluster-shop-one-1a"},
             "observed": {"externalId": "arn:x", "externalName": "shop-one", "region": "eu-west-1"},
             "pools": [{"name": "general", "phase": "Active", "size": 3}]});
         assert_eq!(
             stays_behind(&key, &cluster(full)),
-            ["eks:eu-west-1/shop-one (arn:x)", "pool general (3 nodes)", "LoadBalancer shop/web"]
+            [
+                "eks:eu-west-1/shop-one (arn:x)",
+                "pool general (3 nodes)",
+                "LoadBalancer shop/web",
+                "Secret argocd/cluster-shop-one-1a, by which Argo CD knows the cluster",
+            ]
         );
         let unseen = [
             "perhaps what was made for shop/one: the status names no address; look in eu-central-1 for resources tagged fleetwright.dev/object=shop/one",
@@ -177,5 +214,26 @@ mod tests {
         // The region alone is no address.
         let unnamed = json!({"observed": {"region": "eu-central-1"}});
         assert_eq!(stays_behind(&key, &cluster(unnamed)), unseen);
+    }
+
+    #[test]
+    fn on_azure_one_looks_in_the_resource_group_for_tags_in_azures_spelling() {
+        let key = ObjectKey::namespaced("retail", "one");
+        let cluster = |status: serde_json::Value| -> ManagedCluster {
+            serde_json::from_value(json!({
+                "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
+                "metadata": {"name": "one", "namespace": "retail"},
+                "spec": {"version": "1.34", "providerConfigRef": {"name": "azure"},
+                    "aks": {"subscriptionId": "0a", "resourceGroup": "rg", "location": "westeurope"}}, "status": status}))
+            .expect("a cluster")
+        };
+        assert_eq!(
+            stays_behind(&key, &cluster(json!({}))),
+            [
+                "perhaps what was made for retail/one: the status names no address; look in resource group rg of subscription 0a for resources tagged fleetwright.dev_object=retail/one"
+            ]
+        );
+        let seen = json!({"observed": {"externalName": "0a/rg/one", "region": "westeurope"}});
+        assert_eq!(stays_behind(&key, &cluster(seen)), ["aks:westeurope/0a/rg/one"]);
     }
 }

@@ -17,8 +17,12 @@ pub fn is_inward(host: &str) -> bool {
     }
 }
 
+/// Where every machine on Azure finds the agent of its host, with what that knows of the machine.
+const AZURES_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+
 const fn inward_v4(address: Ipv4Addr) -> bool {
-    address.is_loopback() || address.is_link_local() || address.is_unspecified()
+    let azures_host = address.to_bits() == AZURES_HOST.to_bits();
+    address.is_loopback() || address.is_link_local() || address.is_unspecified() || azures_host
 }
 
 fn inward_v6(address: Ipv6Addr) -> bool {
@@ -49,6 +53,7 @@ mod tests {
             "fe80::1",
             "::ffff:127.0.0.1",
             "fd00:ec2::254",
+            "168.63.129.16",
         ] {
             assert!(is_inward(host), "{host}");
         }

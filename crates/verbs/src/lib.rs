@@ -14,6 +14,7 @@ pub mod forget;
 pub mod hosts;
 mod located;
 pub mod manifest;
+pub mod next;
 pub mod preview;
 pub mod read_only;
 pub mod record;

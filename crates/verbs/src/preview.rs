@@ -215,7 +215,10 @@ pub async fn foresee(fleet: &Fleet, overlay: &Overlay) -> Result<Outcome, Previe
             let mut lines = told(&preview.cluster(Arc::clone(cluster)).await, cluster, now);
             if is_reachable(cluster) {
                 let on_member = preview.policies(Arc::clone(cluster)).await;
-                lines.extend(told(&on_member, cluster, now));
+                // What keeps us from looking at all is told once.
+                let more = told(&on_member, cluster, now).into_iter();
+                let more: Vec<Line> = more.filter(|line| !lines.contains(line)).collect();
+                lines.extend(more);
             }
             Entry { cluster: key.to_string(), concerned, lines }
         }

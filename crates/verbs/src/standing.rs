@@ -1,10 +1,13 @@
 //! Where a cluster or a policy stands, in one word and one line, as `fleetwright up` shows it.
 
+use std::time::Duration;
+
 use fleetwright_api_types::{
     ClusterPolicy, Condition, ConditionStatus as Is, ConditionType as Type, ManagedCluster,
 };
 use kube::ResourceExt;
 
+use crate::next::{is_moving, told};
 use crate::table;
 
 /// How far it is.
@@ -53,6 +56,17 @@ pub fn of_cluster(cluster: &ManagedCluster) -> Standing {
         state,
         text,
     }
+}
+
+/// The same, and when the cloud is asked again while it is at work: every `busy`.
+#[must_use]
+pub fn with_next_look(cluster: &ManagedCluster, busy: Option<Duration>) -> Standing {
+    let mut standing = of_cluster(cluster);
+    let waits = standing.state == State::Working && !standing.text.is_empty() && is_moving(cluster);
+    if let Some(busy) = busy.filter(|_| waits) {
+        standing.text.push_str(&format!(", next look in {}", told(busy)));
+    }
+    standing
 }
 
 /// Where a policy stands.
@@ -242,6 +256,8 @@ mod tests {
         let active = ["ControlPlaneReady", "True", "Available", "active"];
         let pools = ["NodePoolsReady", "False", "Creating", "pools 0/1; pool p is not ready yet"];
         check(&cluster(2, &[active, pools]), State::Working, "pools 0/1; pool p is not ready yet");
+        let waits = with_next_look(&cluster(2, &[active, pools]), Some(Duration::from_secs(15)));
+        assert_eq!(waits.text, "pools 0/1; pool p is not ready yet, next look in 15 s");
         let away = ["Reachable", "False", "ProbeFailed", "no route"];
         check(&cluster(2, &[active, away]), State::Working, "member: no route");
         check(&cluster(2, &[active]), State::Working, "policies: not applied yet");

@@ -1,14 +1,18 @@
 //! `fleetwright why`: from "not Ready" down to what causes it, and what a person can do.
 
+mod text;
+
 use fleetwright_api_types::{
     Condition, ConditionStatus as Is, ConditionType as Type, LastError, ManagedCluster, Operation,
 };
+use fleetwright_provider::Limits;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
 use serde::Serialize;
 
-use crate::advice::{advice, behind};
+use crate::advice::{Words, behind};
+use crate::next;
 use crate::since::{between, rough};
 
 /// Conditions that can be the cause of others, from the ground up.
@@ -49,6 +53,9 @@ pub struct Why {
     pub you_can: Vec<String>,
     /// Whether something else than the first cause holds it up.
     pub more_than_one: bool,
+    /// When the controllers look again at the latest, where that can be told and something is to be explained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_look_within_seconds: Option<u64>,
 }
 
 /// A condition.
@@ -84,9 +91,15 @@ pub struct Told {
     pub count: i32,
 }
 
-/// Walks from `Ready` and `Synced` down. `events` are those of this object, in any order.
+/// Walks from `Ready` and `Synced` down. `events` are those of this object, in any order; `limits` those of its cloud, if
+/// they are known.
 #[must_use]
-pub fn why(cluster: &ManagedCluster, events: &[Event], now: Timestamp) -> Why {
+pub fn why(
+    cluster: &ManagedCluster,
+    events: &[Event],
+    limits: Option<Limits>,
+    now: Timestamp,
+) -> Why {
     let status = cluster.status.as_ref();
     let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
     let generation = cluster.metadata.generation;
@@ -103,7 +116,9 @@ pub fn why(cluster: &ManagedCluster, events: &[Event], now: Timestamp) -> Why {
         .filter(|fact| fact.holds_up(leaving.is_some()))
         .collect();
     let last_error = status.and_then(|status| status.last_error.clone());
-    let you_can = you_can(&head, &causes, last_error.as_ref());
+    let provider = status.and_then(|status| status.provider.as_deref());
+    let words = Words::of(provider.or_else(|| cluster.spec.provider()).unwrap_or_default());
+    let you_can = you_can((&head, &causes), last_error.as_ref(), words);
     let namespace = cluster.namespace().unwrap_or_default();
     Why {
         cluster: format!("{namespace}/{}", cluster.name_any()),
@@ -114,6 +129,9 @@ pub fn why(cluster: &ManagedCluster, events: &[Event], now: Timestamp) -> Why {
         last_error,
         events: newest(events, now),
         you_can,
+        next_look_within_seconds: limits
+            .and_then(|limits| next::within(cluster, limits))
+            .map(|span| span.as_secs_f64().ceil() as u64),
         head: head.into(),
     }
 }
@@ -179,17 +197,32 @@ fn unasked(type_: Type) -> Fact {
     }
 }
 
-fn you_can(head: &[Fact], causes: &[Fact], last_error: Option<&LastError>) -> Vec<String> {
+fn you_can(
+    (head, causes): (&[Fact], &[Fact]),
+    last_error: Option<&LastError>,
+    words: Words,
+) -> Vec<String> {
     let mut told: Vec<&'static str> = Vec::new();
-    // The error's code is nearer to the cause than the condition that sums it up.
-    let code = last_error.map(|error| error.code.as_str());
+    let mut tell = |text: Option<&'static str>| {
+        told.extend(text.filter(|text| !told.contains(text)));
+    };
     let head = head.iter().filter(|fact| fact.status != Is::True && fact.type_ != Type::Ready);
-    let reasons = causes.iter().chain(head).map(|fact| match fact.status {
-        Is::Unknown => behind(&fact.message).unwrap_or(&fact.reason),
-        Is::True | Is::False => &fact.reason,
+    let facts: Vec<&Fact> = causes.iter().chain(head).collect();
+    // The error's code is nearer to the cause than the condition that sums it up, and the cloud's own word is nearer still.
+    // Nothing that somebody could mend, and nothing that passes by itself: that is ours.
+    let is_bug = last_error.is_some_and(|error| {
+        error.retryable == false.into() && error.user_actionable == false.into()
     });
-    for reason in code.into_iter().chain(reasons) {
-        told.extend(advice(reason).filter(|text| !told.contains(text)));
+    if let Some(error) = last_error {
+        let code = if is_bug { "Bug" } else { error.code.as_str() };
+        tell(words.by_word(&error.message).or_else(|| words.by_reason(code)));
+    }
+    for fact in facts.into_iter().filter(|fact| !is_bug || fact.reason != "PlanRejected") {
+        let reason = match fact.status {
+            Is::Unknown => behind(&fact.message).unwrap_or(&fact.reason),
+            Is::True | Is::False => &fact.reason,
+        };
+        tell(words.by_word(&fact.message).or_else(|| words.by_reason(reason)));
     }
     told.into_iter().map(str::to_owned).collect()
 }
@@ -218,80 +251,6 @@ impl Why {
             && self.causes.is_empty()
             && self.head.iter().all(|fact| fact.status == Is::True && !fact.is_stale)
     }
-
-    /// The chain, for people.
-    #[must_use]
-    pub fn text(&self) -> Vec<String> {
-        let mut lines = vec![self.first_line()];
-        lines.extend(self.causes.iter().skip(1).map(|fact| format!("  and {}", fact.long())));
-        let said = |text: &str| lines.iter().any(|line| line.contains(text));
-        let mut below = Vec::new();
-        for fact in self.head.iter().filter(|fact| fact.status != Is::True) {
-            if !fact.message.is_empty() && !said(&fact.message) && !below.contains(&fact.message) {
-                below.push(fact.message.clone());
-            }
-        }
-        if let Some(error) = &self.last_error {
-            let request = error.request_id.as_ref().map(|id| format!(", request {id}"));
-            let LastError { code, message, .. } = error;
-            // The condition mostly holds the same message.
-            below.retain(|text| text != message && !message.contains(text.as_str()));
-            below.push(format!("{code} {message:?}{}", request.unwrap_or_default()));
-        }
-        if let Some(Operation { action, step, percent }) = &self.operation {
-            let percent = percent.map(|percent| format!(", {percent} % done")).unwrap_or_default();
-            below.push(format!("under way: {action}, {step}{percent}"));
-        }
-        lines.extend(below.into_iter().map(|text| format!("  └ {text}")));
-        let text = lines.join("\n");
-        let news = self.events.iter().filter(|told| !repeats(&text, told));
-        lines.extend(news.map(event_line));
-        match self.you_can.as_slice() {
-            [] if self.is_well() => lines.push("  Nothing is held up.".to_owned()),
-            [] => {}
-            [one] => lines.push(format!("  you can: {one}.{}", self.end())),
-            [first, rest @ ..] => {
-                lines.push(format!("  you can: {first}."));
-                lines.extend(rest.iter().map(|text| format!("      and: {text}.")));
-                lines.extend((!self.more_than_one).then(|| format!(" {}", self.end())));
-            }
-        }
-        lines
-    }
-
-    fn first_line(&self) -> String {
-        let heads: Vec<String> = self.head.iter().map(Fact::short).collect();
-        let mut line = heads.join(" · ");
-        if let Some(seconds) = self.leaving_for_seconds {
-            let since = rough(std::time::Duration::from_secs(seconds));
-            line = format!("being deleted ({since}) · {line}");
-        }
-        if self.is_well() {
-            line.push_str(": as declared, and usable");
-        }
-        if let Some(first) = self.causes.first() {
-            line.push_str(" ← ");
-            line.push_str(&first.long());
-        }
-        line
-    }
-
-    fn end(&self) -> &'static str {
-        if self.more_than_one { "" } else { " Nothing else is held up." }
-    }
-}
-
-/// Whether an event only tells what a condition above says: events of conditions are `Reason: message`.
-fn repeats(text: &str, told: &Told) -> bool {
-    let message = told.message.split_once(": ").map_or(told.message.as_str(), |(_, rest)| rest);
-    !message.is_empty() && text.contains(message)
-}
-
-fn event_line(told: &Told) -> String {
-    let Told { reason, message, ago_seconds, count } = told;
-    let ago = rough(std::time::Duration::from_secs(*ago_seconds));
-    let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
-    format!("  · {ago} ago  {reason}  {message}{times}")
 }
 
 #[cfg(test)]
@@ -327,7 +286,12 @@ mod tests {
     #[track_caller]
     fn check(cluster: &ManagedCluster, events: &[Event], expected: &[&str]) {
         let now: Timestamp = NOW.parse().expect("a time");
-        assert_eq!(why(cluster, events, now).text(), expected);
+        let limits = Limits {
+            poll_busy: std::time::Duration::from_secs(15),
+            poll_idle: std::time::Duration::from_secs(300),
+            in_doubt: std::time::Duration::from_secs(240),
+        };
+        assert_eq!(why(cluster, events, Some(limits), now).text(), expected);
     }
 
     #[test]
@@ -348,7 +312,7 @@ mod tests {
             &[],
             &[
                 "Ready=True · Synced=False CloudError (38 s) ← NodePoolsReady=False CapacityUnavailable: general has 2, min is 3",
-                "  └ CapacityUnavailable \"eks:DescribeNodegroup: no m7g.xlarge in eu-west-1b\", request 7f1c",
+                "  └ CapacityUnavailable \"eks:DescribeNodegroup: no m7g.xlarge in eu-west-1b\", request 7f1c, next look within 75 s",
                 "  you can: add an instance type or a subnet in another zone to the pool, or wait until the cloud has machines.",
                 "      and: wait for the next look; if it stays, see whether this machine reaches the cloud's API (proxy, firewall, region).",
                 "  Nothing else is held up.",
@@ -397,6 +361,7 @@ mod tests {
             &[
                 "being deleted (10 m) · Ready=Unknown NotSeen (38 s) · Synced=False Unauthorized (38 s) ← CredentialsValid=False Expired: the keys ended an hour ago",
                 "  and ControlPlaneReady=Unknown NotSeen: no look succeeded",
+                "  └ next look within 5 m",
                 "  · 60 s ago  New  it happened (4 times)",
                 "  · 3 h ago  Old  it happened",
                 "  you can: give Fleetwright credentials that work, as spec.aws.identity of the ProviderConfig says; it looks again by itself.",
@@ -404,6 +369,22 @@ mod tests {
                 "      and: give the identity the permissions of docs/guides/eks-iam-policy.json; the message names the call that was refused.",
             ],
         );
+    }
+
+    #[test]
+    fn a_declaration_that_cannot_be_done_is_the_users_and_a_plan_that_contradicts_itself_is_ours() {
+        let rejected = |more: &Value| {
+            let conditions = [["Synced", "False", "PlanRejected", "spec.version goes down"]];
+            let now: Timestamp = NOW.parse().expect("a time");
+            why(&cluster(&conditions, more), &[], None, now).you_can
+        };
+        let found = rejected(&json!({}));
+        assert!(found.iter().any(|text| text.starts_with("change what the message names")));
+        assert!(found.iter().all(|text| !text.contains("a bug of Fleetwright")));
+        let error = json!({"code": "PlanRejected", "message": "two deletes", "retryable": "No", "userActionable": "No"});
+        let found = rejected(&json!({"/status/lastError": error}));
+        assert!(found[0].contains("a bug of Fleetwright"), "{found:?}");
+        assert!(found.iter().all(|text| !text.starts_with("change what the message names")));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The built-in kinds: names here, columns in `columns.rs`, schemas in `data/kubernetes.json`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -135,9 +135,15 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// The built-in kinds; they are read and compiled once in the life of the process.
+pub(super) fn scheme() -> Scheme {
+    static BUILTIN: OnceLock<Scheme> = OnceLock::new();
+    BUILTIN.get_or_init(read).clone()
+}
+
 /// Reads the embedded data. It is part of the program, so a broken file shows as a scheme
 /// without kinds, which the tests refuse.
-pub(super) fn scheme() -> Scheme {
+fn read() -> Scheme {
     let mut data: Value = serde_json::from_str(DATA).unwrap_or_default();
     let definitions = match data.get_mut("definitions").map(Value::take) {
         Some(Value::Object(map)) => Arc::new(map),

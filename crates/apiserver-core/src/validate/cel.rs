@@ -3,23 +3,39 @@
 //! kube-cel pairs list items with their old selves by index. Kubernetes pairs them by the keys
 //! of the list (`x-kubernetes-list-type: map`) and not at all in other lists. So rules inside list
 //! items are cut out here into trees of their own, and each item is evaluated with its right pair.
+//!
+//! kube-cel also walks the whole object and converts every part of it once per level above it. So
+//! the rules of each node are compiled apart, and given only the fields that they read (`reads.rs`).
 
-use std::collections::BTreeMap;
+mod reads;
 
 use kube_cel::{CompiledSchema, ErrorKind, ValidationError, compile_schema, validate_compiled};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use self::reads::Reads;
 use super::{Findings, lookup, ratchet};
 use crate::scheme::ResourceType;
 use crate::status::Cause;
 
 const RULES: &str = "x-kubernetes-validations";
+/// Keywords whose branches are further schemas of the same value.
+const BRANCHES: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
 /// The rules of a schema outside of list items, and the lists whose items have rules.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct RuleTree {
-    own: CompiledSchema,
+    nodes: Vec<NodeRules>,
     lists: Vec<ListRules>,
+}
+
+/// The rules of one node of the schema.
+#[derive(Debug)]
+struct NodeRules {
+    /// How to get from the tree's value to the node's.
+    way: Vec<Step>,
+    /// What the rules look at.
+    reads: Reads,
+    compiled: CompiledSchema,
 }
 
 #[derive(Debug)]
@@ -46,12 +62,42 @@ impl RuleTree {
         if !has_rules(schema) {
             return Ok(None);
         }
-        let mut stripped = schema.clone();
-        let mut lists = Vec::new();
-        cut_lists(&mut stripped, &mut Vec::new(), &mut lists)?;
-        let own = compile_schema(&stripped);
-        refuse_broken_rules("", &own)?;
-        Ok(Some(Self { own, lists }))
+        let mut tree = Self::default();
+        tree.gather(schema, &mut Vec::new())?;
+        Ok(Some(tree))
+    }
+
+    /// Takes up the rules of a node and of everything below it.
+    fn gather(&mut self, schema: &Value, way: &mut Vec<Step>) -> Result<(), (String, String)> {
+        let Value::Object(fields) = schema else { return Ok(()) };
+        if let Some(rules) = fields.get(RULES).filter(|rules| rules.is_array()) {
+            self.nodes.push(NodeRules::compile(way, rules, fields)?);
+        }
+        for branches in BRANCHES.iter().filter_map(|key| fields.get(*key)?.as_array()) {
+            branches.iter().try_for_each(|branch| self.gather(branch, way))?;
+        }
+        if let Some(items) = fields.get("items") {
+            let place = |(at, why)| (format!("[*]{at}"), why);
+            if let Some(items) = Self::compile(items).map_err(place)? {
+                let keys = fields.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
+                let text = |key: &Value| key.as_str().map(str::to_owned);
+                let keys = keys.map(|keys| keys.iter().filter_map(text).collect());
+                self.lists.push(ListRules { way: way.clone(), keys, items });
+            }
+        }
+        for (name, child) in
+            fields.get("properties").and_then(Value::as_object).into_iter().flatten()
+        {
+            way.push(Step::Field(name.clone()));
+            self.gather(child, way).map_err(|(at, why)| (format!(".{name}{at}"), why))?;
+            way.pop();
+        }
+        if let Some(child) = fields.get("additionalProperties") {
+            way.push(Step::EachValue);
+            self.gather(child, way).map_err(|(at, why)| (format!(".*{at}"), why))?;
+            way.pop();
+        }
+        Ok(())
     }
 
     fn evaluate(
@@ -61,8 +107,15 @@ impl RuleTree {
         at: &str,
         out: &mut Vec<(String, ValidationError)>,
     ) {
-        if let Err(errors) = validate_compiled(&self.own, value, old) {
-            out.extend(errors.into_iter().map(|error| (prefixed(at, &error.field_path), error)));
+        for node in &self.nodes {
+            for (path, value, old) in walk(&node.way, value, old, at.to_owned()) {
+                let (value, old) = (node.reads.of(value), old.map(|old| node.reads.of(old)));
+                if let Err(errors) = validate_compiled(&node.compiled, &value, old.as_deref()) {
+                    let placed =
+                        |error: ValidationError| (prefixed(&path, &error.field_path), error);
+                    out.extend(errors.into_iter().map(placed));
+                }
+            }
         }
         for list in &self.lists {
             for (path, value, old) in walk(&list.way, value, old, at.to_owned()) {
@@ -76,6 +129,29 @@ impl RuleTree {
     }
 }
 
+impl NodeRules {
+    /// Compiles the rules of a schema node. A rule that does not compile is refused, as upstream does.
+    fn compile(
+        way: &[Step],
+        rules: &Value,
+        schema: &Map<String, Value>,
+    ) -> Result<Self, (String, String)> {
+        let mut alone = compile_schema(&serde_json::json!({RULES: rules}));
+        if let Some(error) = alone.compilation_errors().first() {
+            return Err((String::new(), error.to_string()));
+        }
+        let mut reads = Reads::Presence;
+        for rule in alone.validations.iter().flatten() {
+            for program in std::iter::once(&rule.program).chain(&rule.message_program) {
+                reads.see(&program.expression().expr);
+            }
+        }
+        let mut compiled = compile_schema(&reads.of_schema(schema));
+        compiled.validations = std::mem::take(&mut alone.validations);
+        Ok(Self { way: way.to_vec(), reads, compiled })
+    }
+}
+
 fn has_rules(schema: &Value) -> bool {
     match schema {
         Value::Object(fields) => {
@@ -84,68 +160,6 @@ fn has_rules(schema: &Value) -> bool {
         Value::Array(items) => items.iter().any(has_rules),
         _ => false,
     }
-}
-
-/// Moves the rules below `items` into trees of their own.
-fn cut_lists(
-    schema: &mut Value,
-    way: &mut Vec<Step>,
-    lists: &mut Vec<ListRules>,
-) -> Result<(), (String, String)> {
-    let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).cloned();
-    if let Some(items) = schema.get_mut("items") {
-        let place = |(at, why)| (format!("[*]{at}"), why);
-        if let Some(tree) = RuleTree::compile(items).map_err(place)? {
-            let text = |key: Value| key.as_str().map(str::to_owned);
-            let keys = keys.map(|keys| keys.into_iter().filter_map(text).collect());
-            lists.push(ListRules { way: way.clone(), keys, items: tree });
-            remove_rules(items);
-        }
-    }
-    if let Some(Value::Object(fields)) = schema.get_mut("properties") {
-        for (name, child) in fields {
-            way.push(Step::Field(name.clone()));
-            cut_lists(child, way, lists).map_err(|(at, why)| (format!(".{name}{at}"), why))?;
-            way.pop();
-        }
-    }
-    if let Some(child) = schema.get_mut("additionalProperties").filter(|s| s.is_object()) {
-        way.push(Step::EachValue);
-        cut_lists(child, way, lists).map_err(|(at, why)| (format!(".*{at}"), why))?;
-        way.pop();
-    }
-    Ok(())
-}
-
-fn remove_rules(schema: &mut Value) {
-    match schema {
-        Value::Object(fields) => {
-            if fields.get(RULES).is_some_and(Value::is_array) {
-                fields.remove(RULES);
-            }
-            fields.values_mut().for_each(remove_rules);
-        }
-        Value::Array(items) => items.iter_mut().for_each(remove_rules),
-        _ => {}
-    }
-}
-
-/// Registration refuses rules that do not compile, as upstream does.
-fn refuse_broken_rules(at: &str, node: &CompiledSchema) -> Result<(), (String, String)> {
-    if let Some(error) = node.compilation_errors().first() {
-        return Err((at.to_owned(), error.to_string()));
-    }
-    let sorted: BTreeMap<_, _> = node.properties.iter().collect();
-    for (name, child) in sorted {
-        refuse_broken_rules(&format!("{at}.{name}"), child)?;
-    }
-    for (child, step) in [(&node.items, "[*]"), (&node.additional_properties, ".*")] {
-        if let Some(child) = child {
-            refuse_broken_rules(&format!("{at}{step}"), child)?;
-        }
-    }
-    let mut branches = node.all_of.iter().chain(&node.one_of).chain(&node.any_of);
-    branches.try_for_each(|child| refuse_broken_rules(at, child))
 }
 
 /// All places a way leads to: path, value and old value.
@@ -183,6 +197,8 @@ fn prefixed(at: &str, path: &str) -> String {
     match (at, path) {
         ("", path) => path.to_owned(),
         (at, "") => at.to_owned(),
+        // A rule's `fieldPath` begins with a dot.
+        (at, path) if path.starts_with('.') => format!("{at}{path}"),
         (at, path) => format!("{at}.{path}"),
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::SettleError;
 use crate::faults::FaultKind;
+use crate::paths::without_nulls;
 use crate::sigv4::Refusal;
 
 /// How a service of AWS writes.
@@ -134,14 +135,7 @@ impl EksError {
     }
 
     pub(crate) fn server(source: SettleError) -> Self {
-        // An answer has no chain of sources, so all of it becomes the message.
-        let mut message = source.to_string();
-        let mut cause = std::error::Error::source(&source);
-        while let Some(error) = cause {
-            message = format!("{message}: {error}");
-            cause = error.source();
-        }
-        Self::new("ServerException", StatusCode::INTERNAL_SERVER_ERROR, message)
+        Self::new("ServerException", StatusCode::INTERNAL_SERVER_ERROR, source.in_full())
     }
 
     pub(crate) fn refused(refusal: Refusal) -> Self {
@@ -228,17 +222,6 @@ pub(crate) fn wire<T: Serialize>(part: &T) -> Value {
     without_nulls(serde_json::to_value(part).unwrap_or_default())
 }
 
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let said = fields.into_iter().filter(|(_, value)| !value.is_null());
-            said.map(|(name, value)| (name, without_nulls(value))).collect()
-        }
-        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
-        other => other,
-    }
-}
-
 /// Seconds since 1970 with milliseconds, the form of times in REST-JSON.
 #[allow(clippy::cast_precision_loss, reason = "milliseconds of this millennium fit")]
 pub(crate) fn seconds(at: jiff::Timestamp) -> f64 {
@@ -293,11 +276,5 @@ mod tests {
         assert!(json.contains(r#""__type":"ExpiredTokenException""#), "{json}");
         let xml = said(Dialect::Query);
         assert!(xml.contains("<Code>ExpiredToken</Code>"), "{xml}");
-    }
-
-    #[test]
-    fn what_was_not_said_is_not_answered() {
-        let value = json!({ "a": null, "b": [{ "c": null, "d": 1 }] });
-        assert_eq!(without_nulls(value), json!({ "b": [{ "d": 1 }] }));
     }
 }

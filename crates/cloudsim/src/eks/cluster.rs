@@ -155,7 +155,7 @@ impl Shared {
         let name = request.name.clone();
         request.check()?;
         let key = call.key(&name);
-        if let Some(cluster) = self.current(&key).await? {
+        if let Some(cluster) = self.current(&key).await.map_err(EksError::server)? {
             let same = request.client_request_token.is_some()
                 && request.client_request_token == cluster.request.client_request_token;
             if same && !cluster.phase.is_deleting() {
@@ -193,7 +193,7 @@ impl Shared {
 
     pub(super) async fn list_clusters(&self, call: &Call<'_>) -> Result<Value, EksError> {
         let mut names = BTreeSet::new();
-        for cluster in self.ledger.all().await.map_err(EksError::server)? {
+        for cluster in self.ledger.all::<ClusterKey>().await.map_err(EksError::server)? {
             if cluster.key.region == call.region
                 && let Some(cluster) =
                     self.settle_cluster(cluster).await.map_err(EksError::server)?
@@ -202,7 +202,7 @@ impl Shared {
             }
         }
         let now = self.clock.now();
-        for shadow in self.ledger.shadows().await.map_err(EksError::server)? {
+        for shadow in self.ledger.shadows::<ClusterKey>().await.map_err(EksError::server)? {
             if shadow.key.region != call.region || shadow.until <= now {
                 continue;
             }

@@ -113,7 +113,7 @@ impl Shared {
             )));
         }
         let faults = self.ledger.simulation().await.map_err(EksError::server)?.faults;
-        if blocks_upgrade(&faults, &cluster.key.name) && update.force != Some(true) {
+        if blocks_upgrade(&faults, &[&cluster.key.name]) && update.force != Some(true) {
             return Err(EksError::not_ready(
                 "Amazon EKS detected upgrade readiness issues. Call the ListInsights API to view detected upgrade \
                  blocking issues. Pass the force flag when updating to override upgrade readiness errors.",

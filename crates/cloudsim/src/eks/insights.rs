@@ -61,7 +61,7 @@ impl Shared {
     /// The insights of a cluster by id, with what only `DescribeInsight` says.
     async fn insights(&self, cluster: &Cluster) -> Result<Vec<(String, Value)>, EksError> {
         let faults = self.ledger.simulation().await.map_err(EksError::server)?.faults;
-        let blocked = blocks_upgrade(&faults, &cluster.key.name);
+        let blocked = blocks_upgrade(&faults, &[&cluster.key.name]);
         let minor = check::version(&cluster.version)?;
         let mut insights: Vec<_> = CHECKS
             .iter()

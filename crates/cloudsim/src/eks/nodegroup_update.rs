@@ -1,5 +1,7 @@
 //! Changes of node groups: sizes, labels, taints; versions and images.
 
+use std::ops::ControlFlow;
+
 use serde_json::{Value, json};
 
 use super::answer::{EksError, wire};
@@ -30,15 +32,30 @@ impl Parts {
 }
 
 impl Shared {
+    /// The cluster of the node group that a call names, and that group as a target; or, if the same call came before,
+    /// what it began.
+    async fn to_update(
+        &self,
+        call: &Call<'_>,
+        token: Option<&str>,
+    ) -> Result<ControlFlow<Value, (Cluster, Target)>, EksError> {
+        let cluster = self.existing(call).await?;
+        group(&cluster, call)?;
+        let target = Target::Nodegroup(call.name(1).to_owned());
+        if let Some(known) = cluster.repeated(&target, token) {
+            return Ok(ControlFlow::Break(known.describe()));
+        }
+        Ok(ControlFlow::Continue((cluster, target)))
+    }
+
     pub(super) async fn update_nodegroup_config(&self, call: &Call<'_>) -> Result<Value, EksError> {
         let update: NodegroupConfigUpdate = check::body(call.body)?;
-        let cluster = self.existing(call).await?;
-        let group = group(&cluster, call)?;
-        let target = Target::Nodegroup(call.name(1).to_owned());
         let token = update.client_request_token.clone();
-        if let Some(known) = cluster.repeated(&target, token.as_deref()) {
-            return Ok(known.describe());
-        }
+        let (cluster, target) = match self.to_update(call, token.as_deref()).await? {
+            ControlFlow::Continue(found) => found,
+            ControlFlow::Break(known) => return Ok(known),
+        };
+        let group = group(&cluster, call)?;
         let parts = config_parts(group, update)?;
         if parts.values.is_empty() {
             let message = "No changes needed for the nodegroup config provided";
@@ -62,13 +79,12 @@ impl Shared {
         call: &Call<'_>,
     ) -> Result<Value, EksError> {
         let update: NodegroupVersionUpdate = check::body(call.body)?;
-        let cluster = self.existing(call).await?;
-        let group = group(&cluster, call)?;
-        let target = Target::Nodegroup(call.name(1).to_owned());
         let token = update.client_request_token.clone();
-        if let Some(known) = cluster.repeated(&target, token.as_deref()) {
-            return Ok(known.describe());
-        }
+        let (cluster, target) = match self.to_update(call, token.as_deref()).await? {
+            ControlFlow::Continue(found) => found,
+            ControlFlow::Break(known) => return Ok(known),
+        };
+        let group = group(&cluster, call)?;
         let latest = self.latest_release().await?;
         let mut parts = Parts::default();
         let version = next_version(&cluster, group, update.version)?;

@@ -66,7 +66,8 @@ impl Shared {
         }
         let nothing = || EksError::nothing_to_tag(arn);
         let name = segments.get(1).ok_or_else(nothing)?;
-        let cluster = self.current(&call.key(name)).await?.ok_or_else(nothing)?;
+        let found = self.current(&call.key(name)).await.map_err(EksError::server)?;
+        let cluster = found.ok_or_else(nothing)?;
         Ok((cluster, segments))
     }
 }

@@ -4,36 +4,65 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fleetwright_apiserver::{ApiError, LogicalCluster, ResourceRef};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Members;
 use crate::SettleError;
-use crate::eks::NodegroupRequest;
-use crate::state::{Cluster, ClusterKey, Nodegroup, digest_hex};
 
 const NODES: ResourceRef = ResourceRef::new("", "v1", "nodes");
-const NODEGROUP_LABEL: &str = "eks.amazonaws.com/nodegroup";
+
+/// What a pool puts on its nodes.
+#[derive(Debug, Default)]
+pub(crate) struct Wear {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) taints: Vec<Value>,
+}
+
+/// The machines of one pool.
+#[derive(Debug)]
+pub(crate) struct Machines {
+    /// The label that says whose a node is, and its value.
+    pub(crate) pool: (&'static str, String),
+    /// Their Node objects as they are when they join.
+    pub(crate) nodes: Vec<Value>,
+    pub(crate) now: Wear,
+    /// What the pool put on its nodes until now.
+    pub(crate) before: Wear,
+}
+
+/// A machine, with what clouds say differently.
+#[derive(Debug)]
+pub(crate) struct Machine<'a> {
+    /// At least 26 hexadecimal digits.
+    pub(crate) id: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) provider_id: String,
+    /// All its labels but those of hostname, system and architecture.
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) taints: Vec<Value>,
+    pub(crate) system: &'static str,
+    pub(crate) arch: &'static str,
+    pub(crate) kubelet: String,
+    pub(crate) ready_since: Timestamp,
+}
 
 impl Members {
-    /// Lets the nodes of a group be those of its machines: new ones appear, replaced ones go, and the others get the
+    /// Lets the nodes of a pool be those of its machines: new ones appear, replaced ones go, and the others get the
     /// labels and taints of today. The answer is why a node cannot be, when the API refuses it: such a machine cannot
     /// join.
     pub(crate) async fn sync_nodes(
         &self,
-        cluster: &Cluster,
-        group: &str,
-        before: &NodegroupRequest,
+        member: &str,
+        machines: Machines,
     ) -> Result<Option<String>, SettleError> {
-        let member = self.attached(&cluster.key)?;
-        let Some(group) = cluster.nodegroups.get(group) else {
-            return Ok(None);
-        };
-        let mut there = nodes_of(&member, &group.request.nodegroup_name).await;
+        let member = self.attached(member)?;
+        let Machines { pool, nodes, now, before } = machines;
+        let mut there = nodes_of(&member, (pool.0, &pool.1)).await;
         let mut puts = Vec::new();
-        for n in 0..group.machines {
-            let new = node(cluster, group, n);
+        for new in nodes {
             there.remove(new["metadata"]["name"].as_str().unwrap_or_default());
-            puts.push(put(&member, new, &group.request, before));
+            puts.push(put(&member, new, &now, &before));
         }
         match futures::future::try_join_all(puts).await {
             Ok(_) => {}
@@ -48,20 +77,24 @@ impl Members {
         Ok(None)
     }
 
+    /// Lets all nodes with a label go.
     pub(crate) async fn remove_nodes(
         &self,
-        key: &ClusterKey,
-        group: &str,
+        member: &str,
+        pool: (&'static str, &str),
     ) -> Result<(), SettleError> {
-        let member = self.attached(key)?;
-        let there = nodes_of(&member, group).await;
+        let member = self.attached(member)?;
+        let there = nodes_of(&member, pool).await;
         remove(&member, there.keys()).await
     }
 }
 
-async fn nodes_of(member: &LogicalCluster, group: &str) -> BTreeMap<String, Arc<Value>> {
+async fn nodes_of(
+    member: &LogicalCluster,
+    (label, value): (&'static str, &str),
+) -> BTreeMap<String, Arc<Value>> {
     let nodes = member.list(&NODES, None).await.into_iter();
-    let own = nodes.filter(|node| node["metadata"]["labels"][NODEGROUP_LABEL] == group);
+    let own = nodes.filter(|node| node["metadata"]["labels"][label] == value);
     own.map(|node| (node["metadata"]["name"].as_str().unwrap_or_default().to_owned(), node))
         .collect()
 }
@@ -82,8 +115,8 @@ async fn remove(
 async fn put(
     member: &LogicalCluster,
     new: Value,
-    now: &NodegroupRequest,
-    before: &NodegroupRequest,
+    now: &Wear,
+    before: &Wear,
 ) -> Result<(), ApiError> {
     let name = new["metadata"]["name"].as_str().unwrap_or_default();
     let node = match member.get(&NODES, None, name).await {
@@ -93,19 +126,19 @@ async fn put(
     member.put(&NODES, node).await.map(|_| ())
 }
 
-/// A node that is there, with the labels and taints of its group as they are now. What others put on it stays.
-fn adapted(mut node: Value, now: &NodegroupRequest, before: &NodegroupRequest) -> Value {
-    let gone: BTreeSet<&String> = before.labels.iter().flatten().map(|(key, _)| key).collect();
+/// A node that is there, with the labels and taints of its pool as they are now. What others put on it stays.
+fn adapted(mut node: Value, now: &Wear, before: &Wear) -> Value {
+    let gone: BTreeSet<&String> = before.labels.keys().collect();
     if let Some(labels) = node["metadata"]["labels"].as_object_mut() {
         labels.retain(|key, _| !gone.contains(key));
-        for (key, value) in now.labels.iter().flatten() {
+        for (key, value) in &now.labels {
             labels.insert(key.clone(), json!(value));
         }
     }
-    let (old, new) = (before.node_taints(), now.node_taints());
+    let (old, new) = (&before.taints, &now.taints);
     let mut taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
     taints.retain(|taint| !old.contains(taint) && !new.contains(taint));
-    taints.extend(new);
+    taints.extend(new.iter().cloned());
     if let Some(spec) = node["spec"].as_object_mut() {
         spec.remove("taints");
         if !taints.is_empty() {
@@ -115,66 +148,50 @@ fn adapted(mut node: Value, now: &NodegroupRequest, before: &NodegroupRequest) -
     node
 }
 
-/// The Node object of machine `n` of a group. Its names depend on nothing but the group, how often it was rolled and
-/// `n`, so that writing it twice is writing it once.
-fn node(cluster: &Cluster, group: &Nodegroup, n: u32) -> Value {
-    let region = &cluster.key.region;
-    let machine = digest_hex(&format!("{}/{}/{n}", group.uid, group.roll), 32);
-    let instance = format!("i-{}", &machine[..17]);
-    let name = format!("{instance}.{region}.compute.internal");
-    // One subnet, one zone; machines are spread over them in turn.
-    let subnets = group.request.subnets.len().clamp(1, 3);
-    let zone = ["a", "b", "c"][n as usize % subnets];
-    let zone = format!("{region}{zone}");
-    let arch = if group.request.ami_type().contains("ARM_64") { "arm64" } else { "amd64" };
-    let mut labels = json!({
-        NODEGROUP_LABEL: group.request.nodegroup_name,
-        "eks.amazonaws.com/capacityType": group.request.capacity_type(),
-        "kubernetes.io/arch": arch,
-        "kubernetes.io/hostname": name,
-        "kubernetes.io/os": "linux",
-        "node.kubernetes.io/instance-type": group.request.instance_types()[0],
-        "topology.kubernetes.io/region": region,
-        "topology.kubernetes.io/zone": zone,
-    });
-    for (key, value) in group.request.labels.iter().flatten() {
-        labels[key] = json!(value);
-    }
-    let ready_since = group.modified_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let condition = |kind: &str, status: &str, reason: &str| {
-        json!({ "type": kind, "status": status, "reason": reason, "message": "simulated",
-                "lastHeartbeatTime": ready_since, "lastTransitionTime": ready_since })
-    };
-    let room = json!({ "cpu": "2", "memory": "8Gi", "pods": "29", "ephemeral-storage": "20Gi" });
-    let mut spec = json!({ "providerID": format!("aws:///{zone}/{instance}") });
-    let taints = group.request.node_taints();
-    if !taints.is_empty() {
-        spec["taints"] = Value::Array(taints);
-    }
-    json!({
-        "apiVersion": "v1", "kind": "Node",
-        "metadata": { "name": name, "labels": labels },
-        "spec": spec,
-        "status": {
-            "capacity": room, "allocatable": room,
-            "addresses": [
-                { "type": "InternalIP", "address": address(&machine) },
-                { "type": "Hostname", "address": name },
-            ],
-            "conditions": [
-                condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
-                condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
-                condition("PIDPressure", "False", "KubeletHasSufficientPID"),
-                condition("Ready", "True", "KubeletReady"),
-            ],
-            "nodeInfo": {
-                "architecture": arch, "operatingSystem": "linux", "osImage": "Simulated Linux",
-                "bootID": machine, "machineID": machine, "systemUUID": machine,
-                "containerRuntimeVersion": "containerd://2.0.0-sim", "kernelVersion": "6.12.0-sim",
-                "kubeProxyVersion": "", "kubeletVersion": format!("v{}.1-eks-sim", group.version),
+impl Machine<'_> {
+    /// Its Node object.
+    pub(crate) fn node(self) -> Value {
+        let Self { id, name, provider_id, mut labels, taints, .. } = self;
+        let Self { system, arch, kubelet, ready_since, .. } = self;
+        for (key, value) in [("arch", arch), ("hostname", name), ("os", system)] {
+            labels.insert(format!("kubernetes.io/{key}"), value.to_owned());
+        }
+        let ready_since = ready_since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let condition = |kind: &str, status: &str, reason: &str| {
+            json!({ "type": kind, "status": status, "reason": reason, "message": "simulated",
+                    "lastHeartbeatTime": ready_since, "lastTransitionTime": ready_since })
+        };
+        let room =
+            json!({ "cpu": "2", "memory": "8Gi", "pods": "29", "ephemeral-storage": "20Gi" });
+        let mut spec = json!({ "providerID": provider_id });
+        if !taints.is_empty() {
+            spec["taints"] = Value::Array(taints);
+        }
+        json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": { "name": name, "labels": labels },
+            "spec": spec,
+            "status": {
+                "capacity": room, "allocatable": room,
+                "addresses": [
+                    { "type": "InternalIP", "address": address(id) },
+                    { "type": "Hostname", "address": name },
+                ],
+                "conditions": [
+                    condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
+                    condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
+                    condition("PIDPressure", "False", "KubeletHasSufficientPID"),
+                    condition("Ready", "True", "KubeletReady"),
+                ],
+                "nodeInfo": {
+                    "architecture": arch, "operatingSystem": system, "osImage": "Simulated Linux",
+                    "bootID": id, "machineID": id, "systemUUID": id,
+                    "containerRuntimeVersion": "containerd://2.0.0-sim", "kernelVersion": "6.12.0-sim",
+                    "kubeProxyVersion": "", "kubeletVersion": kubelet,
+                },
             },
-        },
-    })
+        })
+    }
 }
 
 /// An address in 10.0.0.0/8 out of a machine's digest.

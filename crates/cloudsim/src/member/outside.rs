@@ -10,29 +10,45 @@ use serde_json::{Value, json};
 
 use super::Members;
 use crate::SettleError;
-use crate::state::{Cluster, digest_hex};
+use crate::state::digest_hex;
 
 const SERVICES: ResourceRef = ResourceRef::new("", "v1", "services");
 const CLAIMS: ResourceRef = ResourceRef::new("", "v1", "persistentvolumeclaims");
 const VOLUMES: ResourceRef = ResourceRef::new("", "v1", "persistentvolumes");
 /// Kubernetes' own, of `k8s.io/cloud-provider`.
 const CLEANUP: &str = "service.kubernetes.io/load-balancer-cleanup";
-const DRIVER: &str = "ebs.csi.aws.com";
+
+/// What the controllers of a cloud do in a member.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// Of the volumes.
+    pub(crate) driver: &'static str,
+    /// How a load balancer is reached, by the Service's uid and the region: an entry of `ingress`.
+    pub(crate) ingress: fn(&str, &str) -> Value,
+    /// Before the name of a volume in the cloud.
+    pub(crate) volume: &'static str,
+}
 
 impl Members {
     /// Does the work of the cloud's controllers in a member, as far as anybody waits for it. Says whether what is
     /// outside has changed; the caller stores it.
-    pub(crate) async fn look_outside(&self, cluster: &mut Cluster) -> Result<bool, SettleError> {
-        let Some(member) = self.find(&cluster.key) else {
+    pub(crate) async fn look_outside(
+        &self,
+        member: &str,
+        region: &str,
+        cloud: &'static Surroundings,
+        known: &mut BTreeSet<String>,
+    ) -> Result<bool, SettleError> {
+        let Some(member) = self.find(member) else {
             return Ok(false);
         };
-        let mut outside = Outside::default();
+        let mut outside = Outside::of(cloud);
         for service in member.list(&SERVICES, None).await {
-            outside.see_service(&service, &cluster.key.region);
+            outside.see_service(&service, region);
         }
         let claims = member.list(&CLAIMS, None).await;
         outside.see_volumes(&claims, &member.list(&VOLUMES, None).await);
-        let Outside { holds, writes, removes } = outside;
+        let Outside { holds, writes, removes, cloud: _ } = outside;
         let failed =
             |source: ApiError| SettleError::Outside { member: member.name().to_owned(), source };
         for (write, object) in writes {
@@ -41,8 +57,8 @@ impl Members {
         for volume in removes {
             member.delete(&VOLUMES, None, &volume).await.map_err(failed)?;
         }
-        let changed = holds != cluster.outside;
-        cluster.outside = holds;
+        let changed = holds != *known;
+        *known = holds;
         Ok(changed)
     }
 }
@@ -83,8 +99,9 @@ impl Write {
 }
 
 /// What there is in the cloud, and what its controllers do about that in the member.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug)]
 struct Outside {
+    cloud: &'static Surroundings,
     holds: BTreeSet<String>,
     writes: Vec<(Write, Value)>,
     /// Names of volumes.
@@ -96,6 +113,10 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 }
 
 impl Outside {
+    fn of(cloud: &'static Surroundings) -> Self {
+        Self { cloud, holds: BTreeSet::new(), writes: Vec::new(), removes: Vec::new() }
+    }
+
     fn see_service(&mut self, service: &Arc<Value>, region: &str) {
         let finalizers = service["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
         let others = finalizers.iter().filter(|finalizer| **finalizer != CLEANUP).cloned();
@@ -113,10 +134,8 @@ impl Outside {
             }
             let mut finalizers = others;
             finalizers.push(json!(CLEANUP));
-            let id = digest_hex(text(service, "/metadata/uid"), 32);
-            let host = format!("{id}.elb.{region}.amazonaws.com");
             object["metadata"]["finalizers"] = json!(finalizers);
-            object["status"]["loadBalancer"] = json!({ "ingress": [{ "hostname": host }] });
+            object["status"]["loadBalancer"] = json!({ "ingress": [(self.cloud.ingress)(text(service, "/metadata/uid"), region)] });
         } else if ours {
             object["metadata"]["finalizers"] = json!(others);
             // An object that goes with its last finalizer has no status to write.
@@ -131,7 +150,7 @@ impl Outside {
         let by_uid: BTreeMap<&str, &Arc<Value>> =
             claims.iter().map(|claim| (text(claim, "/metadata/uid"), claim)).collect();
         for volume in volumes {
-            if volume["spec"]["csi"]["driver"] != DRIVER {
+            if volume["spec"]["csi"]["driver"] != self.cloud.driver {
                 continue;
             }
             let claim = &volume["spec"]["claimRef"];
@@ -170,12 +189,13 @@ impl Outside {
             "namespace": text(claim, "/metadata/namespace"), "name": text(claim, "/metadata/name"),
         });
         self.holds.insert(held_for(&reference));
+        let handle = format!("{}{}", self.cloud.volume, digest_hex(uid, 17));
         let volume = json!({
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
             "spec": {
                 "accessModes": access, "capacity": room, "claimRef": reference,
                 "persistentVolumeReclaimPolicy": "Delete",
-                "csi": { "driver": DRIVER, "volumeHandle": format!("vol-{}", digest_hex(uid, 17)) },
+                "csi": { "driver": self.cloud.driver, "volumeHandle": handle },
             },
             "status": { "phase": "Bound" },
         });
@@ -191,6 +211,11 @@ fn held_for(claim: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settle::AWS;
+
+    fn told(outside: &Outside) -> (BTreeSet<String>, usize, usize) {
+        (outside.holds.clone(), outside.writes.len(), outside.removes.len())
+    }
 
     fn service(change: fn(&mut Value)) -> Outside {
         let mut service = json!({
@@ -202,7 +227,7 @@ mod tests {
     }
 
     fn seen(service: &Value) -> Outside {
-        let mut outside = Outside::default();
+        let mut outside = Outside::of(&AWS);
         outside.see_service(&Arc::new(service.clone()), "eu-central-1");
         outside
     }
@@ -215,7 +240,7 @@ mod tests {
         assert_eq!(object["metadata"]["finalizers"], json!([CLEANUP]));
         let host = text(object, "/status/loadBalancer/ingress/0/hostname");
         assert!(host.ends_with(".elb.eu-central-1.amazonaws.com"), "{host}");
-        assert_eq!(seen(object), Outside { holds: made.holds.clone(), ..Outside::default() });
+        assert_eq!(told(&seen(object)), (made.holds.clone(), 0, 0));
     }
 
     #[test]
@@ -231,7 +256,7 @@ mod tests {
     #[test]
     fn other_services_are_none_of_the_clouds_business() {
         let inner = service(|service| service["spec"]["type"] = json!("ClusterIP"));
-        assert_eq!(inner, Outside::default());
+        assert_eq!(told(&inner), (BTreeSet::new(), 0, 0));
     }
 
     fn claim() -> Arc<Value> {
@@ -243,22 +268,22 @@ mod tests {
 
     #[test]
     fn a_claim_is_bound_to_a_volume_that_goes_with_it_or_stays_as_its_policy_says() {
-        let mut made = Outside::default();
+        let mut made = Outside::of(&AWS);
         made.see_volumes(&[claim()], &[]);
         assert_eq!(made.holds, BTreeSet::from(["Volume db/data".to_owned()]));
         let [(_, volume), (_, bound)] = made.writes.as_slice() else { panic!("{made:?}") };
         assert_eq!(bound["spec"]["volumeName"], "pvc-u");
         let (volume, bound) = (Arc::new(volume.clone()), Arc::new(bound.clone()));
-        let mut again = Outside::default();
+        let mut again = Outside::of(&AWS);
         again.see_volumes(&[bound], &[Arc::clone(&volume)]);
-        assert_eq!(again, Outside { holds: made.holds.clone(), ..Outside::default() });
+        assert_eq!(told(&again), (made.holds.clone(), 0, 0));
 
-        let mut gone = Outside::default();
+        let mut gone = Outside::of(&AWS);
         gone.see_volumes(&[], &[Arc::clone(&volume)]);
         assert_eq!((gone.removes, gone.holds.len()), (vec!["pvc-u".to_owned()], 0));
         let mut kept = (*volume).clone();
         kept["spec"]["persistentVolumeReclaimPolicy"] = json!("Retain");
-        let mut stays = Outside::default();
+        let mut stays = Outside::of(&AWS);
         stays.see_volumes(&[], &[Arc::new(kept)]);
         assert_eq!(stays.holds, made.holds);
         assert_eq!(stays.writes[0].1["status"]["phase"], "Released");

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetwright_apiserver::{AuthError, Authenticator, Identity};
 use fleetwright_clock::Clock;
 
+use super::Hosted;
 use crate::principal::Principal;
 use crate::sigv4::{Presigned, verify_presigned};
 use crate::state::{Cluster, ClusterKey, Ledger};
@@ -31,10 +32,10 @@ const TOKEN_QUERY: [&str; 9] = [
 /// which names the cluster in a signed header; and whose principal has an access entry, or made the cluster in the
 /// days of the ConfigMap. The rules are those of `aws-iam-authenticator`.
 #[derive(Debug)]
-pub(super) struct EksTokens {
-    pub(super) key: ClusterKey,
-    pub(super) ledger: Ledger,
-    pub(super) clock: Arc<dyn Clock>,
+struct EksTokens {
+    key: ClusterKey,
+    ledger: Ledger,
+    clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
@@ -81,6 +82,20 @@ impl EksTokens {
             return Err(format!("the signature is for {} in {}", scope.service, scope.region));
         }
         Ok(verified.principal)
+    }
+}
+
+impl Hosted for Cluster {
+    fn member_id(&self) -> String {
+        self.key.member_id()
+    }
+
+    fn shown_version(&self) -> String {
+        format!("v{}.1-eks-sim", self.version)
+    }
+
+    fn authenticator(&self, ledger: Ledger, clock: Arc<dyn Clock>) -> Arc<dyn Authenticator> {
+        Arc::new(EksTokens { key: self.key.clone(), ledger, clock })
     }
 }
 

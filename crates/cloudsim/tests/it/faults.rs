@@ -12,20 +12,20 @@ use crate::fixture::{World, general, pass, shop};
 
 const GROUP: &str = "/clusters/shop/node-groups/general";
 
-fn fault(kind: FaultKind) -> Fault {
+pub(crate) fn fault(kind: FaultKind) -> Fault {
     Fault { kind, cluster: None, pool: None, operation: None, times: None }
 }
 
-fn once(kind: FaultKind) -> Fault {
+pub(crate) fn once(kind: FaultKind) -> Fault {
     Fault { times: Some(1), ..fault(kind) }
 }
 
 impl World {
-    async fn suffers(&self, fault: Fault) {
+    pub(crate) async fn suffers(&self, fault: Fault) {
         self.sim.add_fault(fault).await.expect("stored");
     }
 
-    async fn heals(&self) {
+    pub(crate) async fn heals(&self) {
         self.sim.clear_faults(None).await.expect("stored");
     }
 
@@ -34,7 +34,13 @@ impl World {
     }
 
     /// The simulation's own control.
-    async fn control(&self, method: &str, path: &str, token: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn control(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Value,
+    ) -> (u16, Value) {
         let request = Request::builder()
             .method(method)
             .uri(format!("https://eks.simulated/cloud/aws/_simulation/{path}"))
@@ -266,4 +272,27 @@ async fn a_second_process_controls_the_simulation_over_http_if_it_knows_the_secr
     assert_eq!(control("POST", "drift", drift("other", "tags.team")).await.0, 404);
     assert_eq!(control("POST", "drift", drift("shop", "colour")).await.0, 400);
     assert_eq!(control("GET", "other", json!(null)).await.0, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_finds_a_node_group_by_the_name_that_its_declaration_has() {
+    let world = World::new().await.with_shop().await;
+    let front = |kind| Fault { pool: Some("front".to_owned()), ..fault(kind) };
+    world.suffers(front(FaultKind::Throttle)).await;
+    assert_eq!(world.call("GET", GROUP, None).await.status.as_u16(), 200, "it is another one");
+    let mut successor = general();
+    successor["nodegroupName"] = json!("front-0a1b2c");
+    successor["clientRequestToken"] = json!("successor");
+    successor["tags"] = json!({ "fleetwright.dev/pool": "front" });
+    let (groups, path) = ("/clusters/shop/node-groups", "/clusters/shop/node-groups/front-0a1b2c");
+    assert_eq!(world.call("POST", groups, Some(successor.clone())).await.status.as_u16(), 429);
+    world.heals().await;
+    world.ok("POST", groups, Some(successor)).await;
+    world.suffers(front(FaultKind::Throttle)).await;
+    assert_eq!(world.call("GET", path, None).await.status.as_u16(), 429);
+    world.heals().await;
+    world.suffers(front(FaultKind::Capacity)).await;
+    pass(4).await;
+    assert_eq!(world.ok("GET", path, None).await["nodegroup"]["status"], "CREATE_FAILED");
+    assert_eq!(world.group().await["status"], "ACTIVE");
 }

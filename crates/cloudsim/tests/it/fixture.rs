@@ -12,7 +12,7 @@ use aws_sigv4::sign::v4::SigningParams;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use fleetwright_apiserver::{ApiServer, MemoryStore};
+use fleetwright_apiserver::{ApiServer, LogicalCluster, MemoryStore};
 use fleetwright_clock::{Clock, Ids, RandomIds};
 use fleetwright_cloudsim::{ACCESS_KEY_ID, CloudSim, Latencies, SECRET_ACCESS_KEY, Settings};
 use http::{Request, Response, StatusCode};
@@ -134,6 +134,15 @@ impl World {
 
     pub(crate) async fn nodes_of(&self, cluster: &str, token: &str) -> (StatusCode, Value) {
         let member = self.sim.member(REGION, cluster).expect("a member");
+        self.nodes_at(&member, token).await
+    }
+
+    /// What the API of a member says to a bearer token that asks for its nodes.
+    pub(crate) async fn nodes_at(
+        &self,
+        member: &LogicalCluster,
+        token: &str,
+    ) -> (StatusCode, Value) {
         let request = Request::get("/api/v1/nodes")
             .header("authorization", format!("Bearer {token}"))
             .body(http_body_util::Full::new(Bytes::new()))

@@ -3,6 +3,7 @@
 use fleetwright_apiserver::ResourceRef;
 use serde_json::json;
 
+use crate::azure::{SHOP, SHOP_NAME};
 use crate::fixture::{World, pass};
 
 const SERVICES: ResourceRef = ResourceRef::new("", "v1", "services");
@@ -11,7 +12,11 @@ const CLAIMS: ResourceRef = ResourceRef::new("", "v1", "persistentvolumeclaims")
 impl World {
     /// A Service with a load balancer and a claim with a volume, in the member of `shop`.
     async fn with_things_outside(self) -> Self {
-        let member = self.sim.member("eu-central-1", "shop").expect("a member");
+        self.with_things_outside_of("eu-central-1", "shop").await
+    }
+
+    async fn with_things_outside_of(self, region: &str, name: &str) -> Self {
+        let member = self.sim.member(region, name).expect("a member");
         let service = json!({
             "apiVersion": "v1", "kind": "Service",
             "metadata": { "namespace": "default", "name": "web" },
@@ -73,4 +78,17 @@ async fn what_is_outside_stays_as_a_leak_when_its_cluster_goes_first() {
     world.sim.settle().await.expect("settles");
     let world = world.restart().await;
     assert_eq!(world.sim.orphans().await, leak);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aks_cluster_takes_all_that_it_made_outside_along_with_the_group_of_its_nodes() {
+    let world = World::new().await.with_aks().await;
+    let world = world.with_things_outside_of("westeurope", SHOP_NAME).await;
+    assert_eq!(world.outside().await, ["LoadBalancer default/web", "Volume default/data"]);
+    let member = world.sim.member("westeurope", SHOP_NAME).expect("a member");
+    let service = member.get(&SERVICES, Some("default"), "web").await.expect("there");
+    let address = service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str();
+    assert!(address.is_some_and(|address| address.starts_with("203.0.")));
+    assert_eq!(world.arm_done("DELETE", SHOP, None).await["status"], "Succeeded");
+    assert_eq!(world.sim.orphans().await, [""; 0]);
 }

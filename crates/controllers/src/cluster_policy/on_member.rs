@@ -31,9 +31,7 @@ use self::wire::{act, look};
 use super::selecting;
 use crate::Clouds;
 use crate::accounts::{Accounts, allows};
-use crate::managed_cluster::{
-    account_name, is_connection, is_leaving, key_of, mode, provider_key, proxy_url,
-};
+use crate::managed_cluster::{account_name, connection_of, is_leaving, key_of, mode, provider_key};
 use crate::members::{GRACE_PERIOD, Member, Members};
 
 /// A look at every member though nothing changed: the safety net under the watches, and the probe behind `Reachable`.
@@ -173,16 +171,18 @@ impl Controller for OnMember {
             .get_opt(&name)
             .await
             .map_err(|error| Failure::kube(&format!("get secret {namespace}/{name}"), &error))?;
-        if is_leaving(&cluster) {
-            self.members.forget(&ObjectKey::namespaced(&namespace, cluster.name_any()));
-        }
         let access = self.accounts.access(account_name(&cluster), &namespace).await?;
-        Ok(Declared {
+        let declared = Declared {
             access: access.filter(|access| allows(&access.account, &namespace)),
             policies: selecting(&self.policies, &cluster),
-            connection: secret.as_ref().and_then(|secret| connection(&cluster, secret)),
+            connection: secret.as_ref().and_then(|secret| connection_of(&cluster, secret)),
             cluster,
-        })
+        };
+        if self.member(&declared).is_none() {
+            // Also where the account no longer serves the namespace: a watch would go on making tokens for ever.
+            self.members.forget(&ObjectKey::namespaced(&namespace, declared.cluster.name_any()));
+        }
+        Ok(declared)
     }
 
     fn validate(&self, declared: &Declared) -> Result<Desired, Vec<Problem>> {
@@ -273,18 +273,6 @@ impl Controller for OnMember {
         status.conditions = conditions.clone().into_list();
         serde_json::to_value(&status).unwrap_or_default()
     }
-}
-
-/// What the Secret says of the way to the member, if it is ours and names the endpoint that the cloud named: who may
-/// write Secrets must not be able to send our tokens elsewhere.
-fn connection(cluster: &ManagedCluster, secret: &Secret) -> Option<Connection> {
-    let data = secret.data.as_ref().filter(|_| is_connection(secret))?;
-    let text = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
-    let observed = cluster.status.as_ref()?.observed.as_ref()?;
-    let endpoint =
-        text("endpoint").filter(|endpoint| observed.endpoint.as_ref() == Some(endpoint))?;
-    let certificate_authority = text("certificate-authority")?;
-    Some(Connection { endpoint, certificate_authority, proxy_url: proxy_url(cluster) })
 }
 
 /// A member that accepts a connection and then says nothing must not hold a place in the loop for ever.

@@ -7,13 +7,16 @@ use fleetwright_api_types::{
     Permission,
 };
 use fleetwright_names::Uid;
-use fleetwright_plan::{Goal, Problem, Rules, Waiting, Windows};
+use fleetwright_plan::{CloudRules, Goal, Problem, Rules, Waiting, Windows};
 use fleetwright_provider::Access;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::{CLEAN_UP, Declared, drift};
 use crate::safety::Safety;
+
+/// A cloud's clock may be behind ours by so much, and its records are held against an instant of ours.
+const SKEW: SignedDuration = SignedDuration::from_secs(30);
 
 /// The rules for a cluster that shall be there.
 ///
@@ -22,9 +25,11 @@ use crate::safety::Safety;
 pub(super) fn rules(
     cluster: &ManagedCluster,
     access: &Access,
-    safety: &Safety,
+    (safety, cloud): (&Safety, CloudRules),
+    now: Timestamp,
 ) -> Result<Rules, Vec<Problem>> {
     let mut problems = Vec::new();
+    let edited = is_edit(cluster, Some(access));
     let windows = cluster.spec.maintenance.as_ref().map(Windows::parse).transpose();
     let windows = windows.unwrap_or_else(|wrong| {
         problems.extend(wrong);
@@ -47,14 +52,16 @@ pub(super) fn rules(
         take_over,
         windows,
         // Whoever fights us over a field gets the same peace as one who asks for it, but by the hour.
-        hands_off_until: hands_off.max(drift::contested_until(cluster)),
+        hands_off_until: hands_off.max(drift::contested_until(cluster).filter(|_| !edited)),
         deletes_held: deletes_held(cluster, Some(access), safety),
         clean_up_until: None,
+        edited_at: edited_at(cluster, Some(access), now).checked_sub(SKEW).ok(),
+        cloud,
     })
 }
 
 /// The rules for a cluster whose object is being deleted. A bad annotation must not keep it.
-pub(super) fn rules_on_the_way_out(declared: &Declared, goal: Goal) -> Rules {
+pub(super) fn rules_on_the_way_out(declared: &Declared, goal: Goal, cloud: CloudRules) -> Rules {
     let cluster = declared.cluster.as_ref();
     // Counted from when nothing held the deletion back, not from its date: a deletion that was frozen, or waited for a
     // person, for longer than the time to clean up would otherwise not clean up at all.
@@ -67,8 +74,34 @@ pub(super) fn rules_on_the_way_out(declared: &Declared, goal: Goal) -> Rules {
         take_over: take_over(cluster).unwrap_or_default(),
         deletes_held: deletes_held(cluster, declared.access.as_ref(), &declared.safety),
         clean_up_until: until.filter(|_| goal == Goal::Absent),
+        cloud,
         ..Rules::default()
     }
+}
+
+/// Which account was read, and in which state: `uid/generation`.
+pub(super) fn revision(access: &Access) -> String {
+    let meta = &access.account.metadata;
+    format!("{}/{}", meta.uid.as_deref().unwrap_or_default(), meta.generation.unwrap_or_default())
+}
+
+/// Whether what is declared was not seen before as it is now: the object was edited, or its account was.
+pub(super) fn is_edit(cluster: &ManagedCluster, access: Option<&Access>) -> bool {
+    let status = cluster.status.as_ref();
+    let seen = status.and_then(|status| status.observed_generation);
+    let read = status.and_then(|status| status.observed.as_ref()?.provider_config_revision.clone());
+    let differs = |access| read.is_some_and(|read| read != revision(access));
+    seen != cluster.metadata.generation || access.is_some_and(differs)
+}
+
+/// Since when what is declared is as it is, as far as we saw.
+pub(super) fn edited_at(
+    cluster: &ManagedCluster,
+    access: Option<&Access>,
+    now: Timestamp,
+) -> Timestamp {
+    let told = cluster.status.as_ref().and_then(|status| status.edited_at.as_ref());
+    told.filter(|_| !is_edit(cluster, access)).map_or(now, |told| told.0)
 }
 
 /// How far we may go.
@@ -147,7 +180,7 @@ mod tests {
     fn access(limits: Value) -> Access {
         let account = json!({
             "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig",
-            "metadata": {"name": "aws"}, "spec": {"limits": limits},
+            "metadata": {"name": "aws", "uid": "0a", "generation": 2}, "spec": {"limits": limits},
         });
         Access {
             account: Arc::new(serde_json::from_value(account).expect("an account")),
@@ -155,6 +188,34 @@ mod tests {
             namespace: "shop".into(),
             secret: None,
         }
+    }
+
+    fn parsed(cluster: &ManagedCluster, limits: Value) -> Result<Rules, Vec<Problem>> {
+        let brakes = (&Safety::default(), CloudRules::default());
+        rules(cluster, &access(limits), brakes, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn an_edit_is_one_of_the_object_or_of_its_account() {
+        let seen = |generation: i64, account: Value| {
+            let mut cluster = cluster(json!({}), json!({}));
+            let status = json!({
+                "observedGeneration": generation, "editedAt": "2026-01-01T00:00:00Z",
+                "observed": {"providerConfigRevision": account},
+            });
+            cluster.status = Some(serde_json::from_value(status).expect("a status"));
+            cluster
+        };
+        let access = access(json!({}));
+        let since = |cluster: &ManagedCluster| {
+            edited_at(cluster, Some(&access), Timestamp::UNIX_EPOCH).to_string()
+        };
+        let (earlier, now) = ("2026-01-01T00:00:00Z", "1970-01-01T00:00:00Z");
+        assert_eq!(since(&seen(1, json!("0a/2"))), earlier);
+        assert_eq!(since(&seen(0, json!("0a/2"))), now, "the object");
+        assert_eq!(since(&seen(1, json!("0a/1"))), now, "its account");
+        assert_eq!(since(&seen(1, Value::Null)), earlier, "written before accounts were noted");
+        assert!(!is_edit(&seen(1, json!("0a/1")), None), "an account that is gone is no edit");
     }
 
     #[test]
@@ -165,8 +226,7 @@ mod tests {
         });
         let maintenance = json!({"maintenance": {"windows": [{"start": "2", "duration": "4h"}]}});
         let wrong =
-            rules(&cluster(annotations, maintenance), &access(json!({})), &Safety::default())
-                .expect_err("three problems");
+            parsed(&cluster(annotations, maintenance), json!({})).expect_err("three problems");
         let fields: Vec<&str> = wrong.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(
             fields,
@@ -184,17 +244,16 @@ mod tests {
 
     #[test]
     fn what_is_absent_has_its_documented_meaning() {
-        let rules = rules(&cluster(json!({}), json!({})), &access(json!({})), &Safety::default())
-            .expect("rules");
-        assert_eq!(rules, Rules::default());
+        let rules = parsed(&cluster(json!({}), json!({})), json!({})).expect("rules");
+        let edited_at = Some("1969-12-31T23:59:30Z".parse().expect("an instant"));
+        assert_eq!(rules, Rules { edited_at, ..Rules::default() });
     }
 
     #[test]
     fn an_account_may_forbid_every_delete() {
-        let found = rules(
+        let found = parsed(
             &cluster(json!({}), json!({"mode": "CreateOnly", "adoption": "Existing"})),
-            &access(json!({"delete": "Denied"})),
-            &Safety::default(),
+            json!({"delete": "Denied"}),
         )
         .expect("rules");
         let held = found.deletes_held.expect("held");

@@ -1,8 +1,11 @@
-//! The connection Secret of a cluster: found, planned, written.
+//! How a member is reached, and the connection Secret that says so: found, planned, written.
 
-use fleetwright_api_types::MANAGED_BY;
+use std::collections::BTreeMap;
+
+use fleetwright_api_types::{Connection, MANAGED_BY, ManagedCluster};
 use fleetwright_errclass::Class;
-use fleetwright_plan::{Goal, HubStep, Plan, Problem, Snapshot, Step};
+use fleetwright_names::{Ownership, sha256_hex};
+use fleetwright_plan::{Goal, HubStep, Phase, Plan, Problem, SeenCluster, Snapshot, Step};
 use fleetwright_reconcile::Failure;
 use fleetwright_render::{
     CONNECTION_TYPE, LABEL_MANAGED_BY, connection_secret, connection_secret_name,
@@ -12,7 +15,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
-use super::{Declared, Desired, ManagedClusterController};
+use super::{Declared, Desired, ManagedClusterController, proxy_url};
 
 /// What bears the name of the connection Secret. Of a stranger's nothing is kept: it may hold a credential.
 #[derive(Debug)]
@@ -48,9 +51,55 @@ impl FoundSecret {
 }
 
 /// Whether a Secret is one of our connection Secrets: by its type, which only we use, and our label.
-pub(crate) fn is_connection(secret: &Secret) -> bool {
+fn is_connection(secret: &Secret) -> bool {
     secret.type_.as_deref() == Some(CONNECTION_TYPE)
         && secret.labels().get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY)
+}
+
+/// What the Secret says of the way to the member, if it is ours and names the endpoint and the certificate authority that
+/// the cloud named: who may write Secrets must not be able to send our tokens elsewhere. A proxy on the way is the
+/// object's to choose, since it sees nothing but TLS for that authority.
+pub(crate) fn connection_of(cluster: &ManagedCluster, secret: &Secret) -> Option<Connection> {
+    let data = secret.data.as_ref().filter(|_| is_connection(secret))?;
+    let text = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
+    let observed = cluster.status.as_ref()?.observed.as_ref()?;
+    if observed.belongs_to.is_some() {
+        return None;
+    }
+    let endpoint =
+        text("endpoint").filter(|endpoint| observed.endpoint.as_ref() == Some(endpoint))?;
+    let digest = observed.certificate_authority_digest.as_ref()?;
+    let certificate_authority =
+        text("certificate-authority").filter(|authority| sha256_hex(authority) == *digest)?;
+    Some(Connection { endpoint, certificate_authority, proxy_url: proxy_url(cluster) })
+}
+
+impl Desired {
+    /// Whose a cluster with these tags is, if they name another object than ours.
+    pub(super) fn belongs_to(&self, tags: &BTreeMap<String, String>) -> Option<String> {
+        match self.owner.reads(tags) {
+            Ownership::Other(whose) => Some(whose),
+            Ownership::Predecessor(uid) => {
+                Some(format!("an earlier {} with uid {uid}", self.owner.object))
+            }
+            Ownership::Ours | Ownership::Released | Ownership::Untagged => None,
+        }
+    }
+
+    /// How the member is reached, once it is ours and answers. What is only looked at may be nobody's as well, but not
+    /// another object's: who may write objects in one namespace must not get at the clusters of another.
+    pub(super) fn connection_to(&self, seen: &SeenCluster) -> Option<Connection> {
+        let nobodys = || self.observes_only() && self.belongs_to(&seen.tags).is_none();
+        let known = self.is_ours(&seen.tags) || nobodys();
+        if !known || !matches!(seen.phase, Phase::Active | Phase::Updating) {
+            return None;
+        }
+        Some(Connection {
+            endpoint: seen.endpoint.clone()?,
+            certificate_authority: seen.certificate_authority.clone()?,
+            proxy_url: self.proxy_url.clone(),
+        })
+    }
 }
 
 impl ManagedClusterController {
@@ -133,6 +182,10 @@ impl ManagedClusterController {
                         Err(Failure::kube(&format!("delete secret {namespace}/{name}"), &error))
                     }
                 }
+            }
+            HubStep::PutRegistration { .. } | HubStep::DeleteRegistration { .. } => {
+                let message = format!("{step} is not for the controller of ManagedCluster");
+                Err(Failure::new(Class::Bug, "WrongController", message))
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fleetwright_api_types::{
     CONFIRM_DELETE, DeletionPolicy, FINALIZER_INFRASTRUCTURE, ManagedCluster, ManagementMode,
 };
-use fleetwright_names::{Owner, Uid};
+use fleetwright_names::{HubId, Owner, Uid};
 use fleetwright_plan::{Address, Goal, Problem, Waiting};
 use fleetwright_provider::{Access, Asked, Provider};
 use kube::ResourceExt;
@@ -16,11 +16,16 @@ use super::{
 };
 use crate::accounts::allows;
 
+/// Whose the resources of the object are.
+pub(crate) fn owner_of(cluster: &ManagedCluster, hub: &HubId) -> Result<Owner, Problem> {
+    let uid = Uid::new(cluster.uid().unwrap_or_default())
+        .map_err(|error| Problem::new("metadata.uid", error.to_string()))?;
+    Ok(Owner { hub: hub.clone(), object: key_of(cluster), uid })
+}
+
 impl ManagedClusterController {
     fn owner(&self, cluster: &ManagedCluster) -> Result<Owner, Problem> {
-        let uid = Uid::new(cluster.uid().unwrap_or_default())
-            .map_err(|error| Problem::new("metadata.uid", error.to_string()))?;
-        Ok(Owner { hub: self.accounts.hub().clone(), object: key_of(cluster), uid })
+        owner_of(cluster, self.accounts.hub())
     }
 
     fn cloud_of(&self, cluster: &ManagedCluster) -> Result<Arc<dyn Provider>, Problem> {
@@ -35,8 +40,8 @@ impl ManagedClusterController {
         let cluster = declared.cluster.as_ref();
         let cloud = self.cloud_of(cluster).map_err(|problem| vec![problem])?;
         let owner = self.owner(cluster).map_err(|problem| vec![problem])?;
-        let access = usable(declared).map_err(|problem| vec![problem])?;
-        let rules = asked::rules(cluster, access, &declared.safety);
+        let access = usable(cluster, declared.access.as_ref()).map_err(|problem| vec![problem])?;
+        let rules = asked::rules(cluster, access, (&declared.safety, cloud.rules()), declared.now);
         let asked = Asked { cluster, account: &access.account, owner: &owner };
         let (rules, desired) = match (rules, cloud.desire(asked)) {
             (Ok(rules), Ok(desired)) => (rules, desired),
@@ -78,7 +83,7 @@ impl ManagedClusterController {
             (None, _) => None,
         };
         let owner = self.owner(cluster).map_err(|problem| vec![problem])?;
-        let rules = asked::rules_on_the_way_out(declared, goal);
+        let rules = asked::rules_on_the_way_out(declared, goal, cloud.rules());
         Ok(Desired {
             goal,
             hold: (!is_leaving(cluster)).then(|| confirmation(cluster)),
@@ -101,14 +106,17 @@ fn made_in(cluster: &ManagedCluster) -> Option<String> {
     observed.external_id.as_ref().and(observed.account.clone())
 }
 
-/// The account, if the object may use it.
-fn usable(declared: &Declared) -> Result<&Access, Problem> {
-    let name = account_name(&declared.cluster);
+/// The account that the object names, if it may use it.
+pub(crate) fn usable<'a>(
+    cluster: &ManagedCluster,
+    access: Option<&'a Access>,
+) -> Result<&'a Access, Problem> {
+    let name = account_name(cluster);
     let field = "spec.providerConfigRef.name";
-    let access = declared.access.as_ref().ok_or_else(|| {
+    let access = access.ok_or_else(|| {
         Problem::new(field, format!("there is no providerconfigs.fleetwright.dev {name:?}"))
     })?;
-    let namespace = declared.cluster.namespace().unwrap_or_default();
+    let namespace = cluster.namespace().unwrap_or_default();
     if allows(&access.account, &namespace) {
         return Ok(access);
     }

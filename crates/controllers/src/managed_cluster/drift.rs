@@ -1,7 +1,8 @@
 //! Drift: what differs although the last generation was applied, so somebody else changed it. Pure.
 //!
 //! The condition `DriftFree` remembers for us: once it is True or False for a generation, that generation was whole once,
-//! and whatever differs since then is drift. Before that a difference is only work to be done.
+//! and whatever differs since then is drift. Before that a difference is only work to be done. An edit of the ProviderConfig
+//! (its default tags) is an edit as well.
 
 use std::collections::BTreeSet;
 
@@ -53,19 +54,21 @@ pub(super) struct Seeing<'a> {
     /// Indexes of the plan's steps that were done.
     pub(super) done: &'a [usize],
     pub(super) now: Timestamp,
+    /// Object or account were edited since the last look: what differs is our own change.
+    pub(super) edited: bool,
 }
 
 /// Sets `DriftFree` and gives what the status says of drift from now on.
 pub(super) fn tell(seeing: &Seeing<'_>, conditions: &mut Conditions) -> Option<Drift> {
     let before = seeing.cluster.status.as_ref().and_then(|status| status.drift.clone());
     if matches!(seeing.snapshot.cluster, Seen::Unknown { .. }) {
-        conditions.expect(Type::DriftFree);
-        return before;
+        return unseen(seeing.edited, before, conditions);
     }
     let generation = seeing.cluster.metadata.generation;
     let was = conditions.get(Type::DriftFree).cloned();
-    let compared =
-        was.filter(|was| was.observed_generation == generation && was.status != Is::Unknown);
+    let compared = was.filter(|was| {
+        !seeing.edited && was.observed_generation == generation && was.status != Is::Unknown
+    });
     let before = before.unwrap_or_default();
     match compared {
         Some(was) => Some(drifted(seeing, &was, before, conditions)),
@@ -74,12 +77,31 @@ pub(super) fn tell(seeing: &Seeing<'_>, conditions: &mut Conditions) -> Option<D
     .filter(|drift| *drift != Drift::default())
 }
 
-/// Not yet whole in this generation, or whole for the first time.
+/// The world could not be compared. That an edit came in between must not be forgotten over it.
+pub(super) fn unseen(
+    edited: bool,
+    before: Option<Drift>,
+    conditions: &mut Conditions,
+) -> Option<Drift> {
+    if edited && conditions.get(Type::DriftFree).is_some() {
+        applying(conditions);
+        return None;
+    }
+    conditions.expect(Type::DriftFree);
+    before
+}
+
+fn applying(conditions: &mut Conditions) {
+    let message = "the last edit is not applied yet";
+    conditions.set(Type::DriftFree, Is::Unknown, "Applying", message);
+}
+
+/// Not yet whole since the last edit, or whole for the first time.
 fn first(seeing: &Seeing<'_>, conditions: &mut Conditions) -> Drift {
     let ignored = named(&seeing.plan.ignored);
     let type_ = Type::DriftFree;
     if !seeing.plan.is_settled() {
-        conditions.set(type_, Is::Unknown, "Applying", "the last edit is not applied yet");
+        applying(conditions);
         return Drift::default();
     }
     if ignored.is_empty() {
@@ -130,7 +152,7 @@ fn drifted(
 }
 
 /// Everything that differs, whether it will be made right or not: fields, and what is missing altogether. Newer versions
-/// and node images are not among it; nobody changed those.
+/// and node images are not among it, nor what the cloud itself gave up half-way; nobody changed those.
 fn differences(plan: &Plan) -> Vec<Difference> {
     let held = plan.held.iter().map(|held| &held.step);
     let mut found: Vec<Difference> = plan.steps.iter().chain(held).flat_map(of_step).collect();
@@ -145,7 +167,9 @@ fn of_step(step: &Step) -> Vec<Difference> {
         return Vec::new();
     };
     match action {
-        CloudAction::Update(update) if update.upgrade.is_some() || update.what == IMAGE => {
+        CloudAction::Update(update)
+            if update.upgrade.is_some() || [IMAGE, REPAIR].contains(&update.what.as_str()) =>
+        {
             Vec::new()
         }
         CloudAction::Create { .. } if replaces.is_none() => vec![Difference {
@@ -166,6 +190,8 @@ fn of_step(step: &Step) -> Vec<Difference> {
 
 /// [`fleetwright_plan::Update::what`] of a newer node image.
 const IMAGE: &str = "image";
+/// And of taking up again what the cloud gave up half-way: its own failure, which nobody else brought about.
+const REPAIR: &str = "repair";
 
 fn named(differences: &[Difference]) -> Vec<String> {
     let fields: BTreeSet<&String> = differences.iter().map(|one| &one.field).collect();
@@ -180,6 +206,10 @@ fn text(differences: &[Difference]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fleetwright_names::{HubId, ObjectKey, Owner, Uid};
+    use fleetwright_plan::{Address, Update};
+    use serde_json::Value;
+
     use super::*;
 
     fn minutes(all: &[i64]) -> Vec<Timestamp> {
@@ -195,6 +225,44 @@ mod tests {
         assert_eq!(until(&[0, 3]), None);
         assert_eq!(until(&[0, 3, 10]), Some(70));
         assert_eq!(until(&[0, 3, 11]), None);
+    }
+
+    #[test]
+    fn what_the_cloud_gave_up_half_way_is_nobodys_drift() {
+        let found = |what: &str| {
+            let difference = Difference {
+                field: "status.provisioningState".into(),
+                declared: "Succeeded".into(),
+                found: "Failed".into(),
+            };
+            let update = Update {
+                what: what.into(),
+                differences: vec![difference],
+                body: Value::Null,
+                governed: None,
+                upgrade: None,
+            };
+            let step = CloudStep {
+                address: Address {
+                    provider: "aks",
+                    provider_config: "azure".into(),
+                    region: "westeurope".into(),
+                    external_name: "one".into(),
+                },
+                resource: Resource::Cluster,
+                owner: Owner {
+                    hub: HubId::new("ab").expect("a hub"),
+                    object: ObjectKey::namespaced("shop", "one"),
+                    uid: Uid::new("1a").expect("a uid"),
+                },
+                generation: 1,
+                action: CloudAction::Update(update),
+                token: String::new(),
+                replaces: None,
+            };
+            differences(&Plan { steps: vec![Step::Cloud(step)], ..Plan::default() }).len()
+        };
+        assert_eq!([found("repair"), found("image"), found("settings")], [0, 0, 1]);
     }
 
     #[test]

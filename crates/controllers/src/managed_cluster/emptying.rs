@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
 use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, EvictParams, ListParams, Patch, PatchParams,
+    ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
 };
 use kube::{Api, Client, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::member::{DRAINING_SINCE, nodes, pods_on};
+use super::member::{DRAINING_SINCE, failed, nodes, pods_on};
 use super::{Desired, ManagedClusterController};
 
 /// One pass over a member takes no longer.
@@ -69,8 +69,8 @@ async fn drain(
     (selector, force): (&str, bool),
     (now, gate): (Timestamp, &dyn Gate),
 ) -> Result<(), Failure> {
-    let failed = |error: kube::Error| Failure::kube(&format!("drain nodes {selector}"), &error);
-    let nodes = nodes(client, selector).await.map_err(failed)?;
+    let told = |error: kube::Error| failed(&format!("drain nodes {selector}"), &error);
+    let nodes = nodes(client, selector).await.map_err(told)?;
     for node in &nodes {
         // One pass is many writes; a freeze must not wait for its end. The next look goes on.
         if gate.writes().is_err() {
@@ -78,7 +78,7 @@ async fn drain(
         }
         cordon(client, node, now).await?;
     }
-    let pods = pods_on(client, &nodes).await.map_err(failed)?;
+    let pods = pods_on(client, &nodes).await.map_err(told)?;
     let mut refused = None;
     for pod in pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
         if gate.writes().is_err() {
@@ -89,7 +89,7 @@ async fn drain(
         let asked = if force {
             api.delete(&name, &of_this_life(pod)).await.map(drop)
         } else {
-            api.evict(&name, &EvictParams::default()).await.map(drop)
+            evict(&api, pod).await
         };
         match asked {
             Ok(()) => {}
@@ -98,11 +98,25 @@ async fn drain(
             // Holds up only this one.
             Err(error) => {
                 let deed = format!("ask pod {namespace}/{name} to leave");
-                refused.get_or_insert(Failure::kube(&deed, &error));
+                refused.get_or_insert(failed(&deed, &error));
             }
         }
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// Asks the pod that was seen to leave, and not one of the same name that came after it. Said by hand, since the client's
+/// own call leaves out how to delete.
+async fn evict(api: &Api<Pod>, pod: &Pod) -> Result<(), kube::Error> {
+    let name = pod.name_any();
+    let eviction = json!({
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"namespace": pod.namespace(), "name": name},
+        "deleteOptions": {"preconditions": {"uid": pod.uid()}},
+    });
+    let params = PostParams::default();
+    api.create_subresource::<_, Value>("eviction", &name, &params, &eviction).await.map(drop)
 }
 
 /// Deletes the pod that was seen, not one of the same name that came after it.
@@ -114,8 +128,8 @@ fn of_this_life(pod: &Pod) -> DeleteParams {
 /// Nodes that were being drained take pods again: the replacement that they were to give way to was taken back. Only those
 /// that bear our mark; a node that somebody else closed stays closed.
 async fn reopen(client: &Client, selector: &str) -> Result<(), Failure> {
-    let failed = |error: kube::Error| Failure::kube(&format!("reopen nodes {selector}"), &error);
-    for node in nodes(client, selector).await.map_err(failed)? {
+    let told = |error: kube::Error| failed(&format!("reopen nodes {selector}"), &error);
+    for node in nodes(client, selector).await.map_err(told)? {
         if !node.annotations().contains_key(DRAINING_SINCE) {
             continue;
         }
@@ -128,7 +142,7 @@ async fn reopen(client: &Client, selector: &str) -> Result<(), Failure> {
             api.patch(&node.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await;
         match patched {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            other => drop(other.map_err(failed)?),
+            other => drop(other.map_err(told)?),
         }
     }
     Ok(())
@@ -150,7 +164,7 @@ async fn cordon(client: &Client, node: &Node, now: Timestamp) -> Result<(), Fail
     match api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => Err(Failure::kube(&format!("cordon node {name}"), &error)),
+        Err(error) => Err(failed(&format!("cordon node {name}"), &error)),
     }
 }
 
@@ -158,7 +172,7 @@ async fn delete_outside(client: &Client, what: &str, object: &ObjectRef) -> Resu
     if object.group.is_empty() && object.plural == "persistentvolumeclaims" {
         return delete_claim(client, &object.namespace, &object.name)
             .await
-            .map_err(|error| Failure::kube(&format!("delete {what}"), &error));
+            .map_err(|error| failed(&format!("delete {what}"), &error));
     }
     let api_version = if object.group.is_empty() {
         object.version.clone()
@@ -179,7 +193,7 @@ async fn delete_outside(client: &Client, what: &str, object: &ObjectRef) -> Resu
         Api::namespaced_with(client.clone(), &object.namespace, &resource)
     };
     gone(api.delete(&object.name, &DeleteParams::background()).await)
-        .map_err(|error| Failure::kube(&format!("delete {what}"), &error))
+        .map_err(|error| failed(&format!("delete {what}"), &error))
 }
 
 /// A claim goes only when nobody uses it and nobody makes it again: first the StatefulSets that would, then the claim,
@@ -235,7 +249,103 @@ fn uses(pod: &Pod, claim: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use fleetwright_reconcile::OpenGate;
+    use http::{Request, Response};
+    use kube::client::Body;
+
     use super::*;
+
+    /// Paths and bodies of what was posted.
+    type Posted = Arc<Mutex<Vec<(String, Value)>>>;
+
+    /// A member that answers every request by `answer`, given its path; the bodies of what was posted are kept.
+    fn member(answer: fn(&str) -> (u16, Value)) -> (Client, Posted) {
+        let posted = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&posted);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let kept = Arc::clone(&kept);
+            async move {
+                let (parts, body) = request.into_parts();
+                let path = parts.uri.path().to_owned();
+                if parts.method == http::Method::POST {
+                    let bytes = body.collect_bytes().await.expect("a body");
+                    let body = serde_json::from_slice(&bytes).expect("JSON");
+                    kept.lock().expect("the posts").push((path.clone(), body));
+                }
+                let (code, value) = answer(&path);
+                Response::builder().status(code).body(Body::from(value.to_string().into_bytes()))
+            }
+        });
+        (Client::new(service, "default"), posted)
+    }
+
+    #[tokio::test]
+    async fn only_the_pod_that_was_seen_is_asked_to_leave() {
+        let (client, posted) = member(|path| match path {
+            "/api/v1/nodes" => (
+                200,
+                json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": [
+                    {"metadata": {"name": "n1", "annotations": {DRAINING_SINCE: "x"}}, "spec": {"unschedulable": true}},
+                ]}),
+            ),
+            "/api/v1/pods" => (
+                200,
+                json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [
+                    {"metadata": {"namespace": "shop", "name": "db-0", "uid": "0a"}},
+                ]}),
+            ),
+            // Another pod of that name is there by now.
+            _ => (
+                409,
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict", "code": 409, "message": "uid"}),
+            ),
+        });
+        let drained = drain(&client, ("pool=web", false), (Timestamp::UNIX_EPOCH, &OpenGate)).await;
+        assert_eq!(drained, Ok(()));
+        let posted = posted.lock().expect("the posts").clone();
+        assert_eq!(
+            posted,
+            [(
+                "/api/v1/namespaces/shop/pods/db-0/eviction".to_owned(),
+                json!({
+                    "apiVersion": "policy/v1",
+                    "kind": "Eviction",
+                    "metadata": {"namespace": "shop", "name": "db-0"},
+                    "deleteOptions": {"preconditions": {"uid": "0a"}},
+                })
+            )]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_member_that_knows_no_such_list_is_asked_again_later_and_not_at_once() {
+        let nothing = |_: &str| (404, json!("404 page not found"));
+        let (client, _) = member(nothing);
+        let gate = OpenGate;
+        let now = Timestamp::UNIX_EPOCH;
+        let claim = MemberStep::DeleteOutside {
+            what: "Volume shop/data".into(),
+            object: ObjectRef {
+                group: String::new(),
+                version: "v1".into(),
+                plural: "persistentvolumeclaims".into(),
+                namespace: "shop".into(),
+                name: "data".into(),
+            },
+        };
+        let drain = MemberStep::Drain {
+            pool: fleetwright_names::PoolName::new("web").expect("a name"),
+            selector: "pool=web".into(),
+            onto: "pool=web-2".into(),
+            force: false,
+        };
+        for step in [claim, drain] {
+            let failure = act(&client, &step, (now, &gate)).await.expect_err("nothing is there");
+            assert_eq!((failure.class, failure.code.as_str()), (Class::Transient, "NotFound"));
+        }
+    }
 
     #[test]
     fn a_stateful_set_makes_the_claims_of_its_templates_and_no_others() {

@@ -1,19 +1,22 @@
-//! A look at a member: how far pools are emptied, and what the cluster made outside itself. Reads only.
+//! A look at a member: how far pools are emptied, and what the cluster made outside itself (`member/outside.rs`). Reads only.
+
+mod outside;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
+use fleetwright_errclass::Class;
 use fleetwright_names::PoolName;
-use fleetwright_plan::{Drain, MemberView, ObjectRef, Outside};
+use fleetwright_plan::{Drain, MemberView};
+use fleetwright_reconcile::Failure;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
-use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::api::ListParams;
 use kube::core::{Selector, SelectorExt as _};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use crate::members::{Member, Members};
@@ -58,7 +61,7 @@ pub(super) async fn look(members: &Members, member: &Member, wanted: &Wanted) ->
             }
         }
         if wanted.outside {
-            match outside(&client).await {
+            match outside::outside(&client).await {
                 Ok(found) => view.outside = Some(found),
                 Err(error) => {
                     tracing::debug!(member = %member.key, %error, "cannot see what is outside");
@@ -72,6 +75,22 @@ pub(super) async fn look(members: &Members, member: &Member, wanted: &Wanted) ->
         members.disconnect(&member.key);
         MemberView::default()
     })
+}
+
+/// A call to a member that failed. A list always exists: who answers 404 to it is no API server of a cluster, or not yet
+/// one. Nobody wrote first, so looking again at once would go on for ever.
+pub(super) fn failed(deed: &str, error: &kube::Error) -> Failure {
+    let failure = Failure::kube(deed, error);
+    let class = if failure.code == "NotFound" { Class::Transient } else { failure.class };
+    Failure { class, ..failure }
+}
+
+/// All objects of a kind that every cluster serves: who does not is not believed that there are none.
+async fn every<K>(api: Api<K>, params: &ListParams) -> Result<Vec<K>, kube::Error>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    api.list(params).await.map(|list| list.items)
 }
 
 /// All objects of a kind; none where the member does not serve it.
@@ -88,7 +107,7 @@ where
 
 /// The nodes of a pool.
 pub(super) async fn nodes(client: &Client, selector: &str) -> Result<Vec<Node>, kube::Error> {
-    all(Api::all(client.clone()), &ListParams::default().labels(selector)).await
+    every(Api::all(client.clone()), &ListParams::default().labels(selector)).await
 }
 
 /// The pods on these nodes that must leave, sorted by namespace and name.
@@ -96,7 +115,7 @@ pub(super) async fn pods_on(client: &Client, nodes: &[Node]) -> Result<Vec<Pod>,
     let pods = |node: &Node| {
         let on_it = ListParams::default().fields(&format!("spec.nodeName={}", node.name_any()));
         let api: Api<Pod> = Api::all(client.clone());
-        async move { all(api, &on_it).await }
+        async move { every(api, &on_it).await }
     };
     let asked: Vec<_> = nodes.iter().map(pods).collect();
     let found: Vec<Vec<Pod>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
@@ -170,115 +189,6 @@ fn keeps(budget: &PodDisruptionBudget, pods: &[Pod]) -> Option<String> {
     kept.then(|| format!("PodDisruptionBudget {namespace}/{name} {why}"))
 }
 
-/// What would stay behind in the cloud without the cluster, sorted.
-async fn outside(client: &Client) -> Result<Vec<Outside>, kube::Error> {
-    let every = ListParams::default();
-    let services: Vec<Service> = all(Api::all(client.clone()), &every).await?;
-    let ingresses: Vec<Ingress> = all(Api::all(client.clone()), &every).await?;
-    let claims: Vec<PersistentVolumeClaim> = all(Api::all(client.clone()), &every).await?;
-    let volumes: Vec<PersistentVolume> = all(Api::all(client.clone()), &every).await?;
-    let mut found: Vec<Outside> = services.iter().filter_map(load_balancer).collect();
-    found.extend(ingresses.iter().filter_map(ingress));
-    let by_name: BTreeMap<String, &PersistentVolume> =
-        volumes.iter().map(|volume| (volume.name_any(), volume)).collect();
-    found.extend(claims.iter().filter_map(|claim| claimed(claim, &by_name)));
-    found.extend(volumes.iter().filter_map(going_volume));
-    for (kind, plural, words) in
-        [("NodePool", "nodepools", "Karpenter NodePool"), ("NodeClaim", "nodeclaims", "Node")]
-    {
-        let resource = karpenter(kind, plural);
-        let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
-        let listed = all(api, &every).await?;
-        found.extend(listed.iter().filter_map(|object| karpenters(object, plural, words)));
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn seen<K: Resource<DynamicType = ()>>(object: &K, words: &str) -> Outside {
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let place = if namespace.is_empty() { name.clone() } else { format!("{namespace}/{name}") };
-    Outside {
-        what: format!("{words} {place}"),
-        object: ObjectRef {
-            group: K::group(&()).into_owned(),
-            version: K::version(&()).into_owned(),
-            plural: K::plural(&()).into_owned(),
-            namespace,
-            name,
-        },
-        going: object.meta().deletion_timestamp.is_some(),
-    }
-}
-
-fn load_balancer(service: &Service) -> Option<Outside> {
-    let type_ = service.spec.as_ref()?.type_.as_deref()?;
-    (type_ == "LoadBalancer").then(|| seen(service, "LoadBalancer"))
-}
-
-/// An Ingress that some controller gave an address; others made nothing.
-fn ingress(ingress: &Ingress) -> Option<Outside> {
-    let addresses = ingress.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?;
-    (!addresses.is_empty()).then(|| seen(ingress, "Ingress"))
-}
-
-/// A claim whose volume goes with it. One whose volume is to be retained is left alone, and so is one on a node's disk.
-fn claimed(
-    claim: &PersistentVolumeClaim,
-    volumes: &BTreeMap<String, &PersistentVolume>,
-) -> Option<Outside> {
-    let phase = claim.status.as_ref()?.phase.as_deref()?;
-    let named = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_ref());
-    let volume = named.and_then(|name| volumes.get(name));
-    let goes = volume.is_none_or(|volume| goes_with_its_claim(volume));
-    (phase == "Bound" && goes).then(|| seen(claim, "Volume"))
-}
-
-fn goes_with_its_claim(volume: &PersistentVolume) -> bool {
-    volume.spec.as_ref().is_some_and(|spec| {
-        spec.persistent_volume_reclaim_policy.as_deref() == Some("Delete")
-            && spec.host_path.is_none()
-            && spec.local.is_none()
-    })
-}
-
-/// A volume whose claim is gone and whose disk is being removed.
-fn going_volume(volume: &PersistentVolume) -> Option<Outside> {
-    let released = volume.status.as_ref()?.phase.as_deref() == Some("Released");
-    let found = Outside { going: true, ..seen(volume, "Volume") };
-    (released && goes_with_its_claim(volume)).then_some(found)
-}
-
-fn karpenter(kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: "karpenter.sh".to_owned(),
-        version: "v1".to_owned(),
-        api_version: "karpenter.sh/v1".to_owned(),
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
-    }
-}
-
-/// Nodes that Karpenter made, and the pools from which it would make them again. Those of EKS Auto Mode go with the cluster.
-fn karpenters(object: &DynamicObject, plural: &str, words: &str) -> Option<Outside> {
-    let classes = ["/spec/nodeClassRef/group", "/spec/template/spec/nodeClassRef/group"];
-    let managed = classes.iter().any(|path| {
-        object.data.pointer(path).and_then(|group| group.as_str()) == Some("eks.amazonaws.com")
-    });
-    let name = object.name_any();
-    (!managed).then(|| Outside {
-        what: format!("{words} {name}"),
-        object: ObjectRef {
-            group: "karpenter.sh".to_owned(),
-            version: "v1".to_owned(),
-            plural: plural.to_owned(),
-            namespace: String::new(),
-            name,
-        },
-        going: object.metadata.deletion_timestamp.is_some(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -305,6 +215,19 @@ mod tests {
         let owner =
             json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "cni", "uid": "1"});
         assert!(!must_leave(&pod(json!({"ownerReferences": [owner]}), "Running")));
+    }
+
+    #[tokio::test]
+    async fn who_serves_no_nodes_is_not_believed_to_have_none() {
+        let nothing_here = |_: http::Request<kube::client::Body>| async {
+            let body = kube::client::Body::from(b"404 page not found".to_vec());
+            http::Response::builder().status(404).body(body)
+        };
+        let client = Client::new(tower::service_fn(nothing_here), "default");
+        let error = drain(&client, "pool=web").await.expect_err("no empty pool");
+        let failure = failed("look", &error);
+        assert_eq!((failure.class, failure.code.as_str()), (Class::Transient, "NotFound"));
+        assert!(outside::outside(&client).await.is_err(), "nor to have nothing outside itself");
     }
 
     #[test]
@@ -335,69 +258,5 @@ mod tests {
             blocked(&[pod(json!({}), "Running")], &[edited]),
             ["PodDisruptionBudget shop/edited was not counted since it was changed"]
         );
-    }
-
-    #[test]
-    fn retained_volumes_and_disks_of_nodes_are_nothing_outside() {
-        let volume = |policy: &str, source: Value| {
-            let mut spec = json!({"persistentVolumeReclaimPolicy": policy});
-            if let (Some(all), Value::Object(source)) = (spec.as_object_mut(), source) {
-                all.extend(source);
-            }
-            read::<PersistentVolume>(
-                json!({"metadata": {"name": "v"}, "spec": spec, "status": {"phase": "Bound"}}),
-            )
-        };
-        let claim: PersistentVolumeClaim = read(json!({
-            "metadata": {"namespace": "shop", "name": "data-db-0"},
-            "spec": {"volumeName": "v"}, "status": {"phase": "Bound"},
-        }));
-        let found = |volume: &PersistentVolume| {
-            claimed(&claim, &BTreeMap::from([("v".to_owned(), volume)])).map(|found| found.what)
-        };
-        let csi = json!({"csi": {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-1"}});
-        assert_eq!(found(&volume("Delete", csi.clone())).as_deref(), Some("Volume shop/data-db-0"));
-        assert_eq!(found(&volume("Retain", csi)), None);
-        assert_eq!(found(&volume("Delete", json!({"hostPath": {"path": "/x"}}))), None);
-    }
-
-    #[test]
-    fn only_load_balancers_and_ingresses_with_an_address_count() {
-        let service = |type_: &str| {
-            read::<Service>(
-                json!({"metadata": {"namespace": "shop", "name": "web"}, "spec": {"type": type_}}),
-            )
-        };
-        assert_eq!(load_balancer(&service("ClusterIP")), None);
-        let found = load_balancer(&service("LoadBalancer")).expect("outside");
-        assert_eq!(found.what, "LoadBalancer shop/web");
-        assert_eq!(
-            (found.object.version.as_str(), found.object.plural.as_str()),
-            ("v1", "services")
-        );
-        let with = |addresses: Value| {
-            read::<Ingress>(json!({
-                "metadata": {"namespace": "shop", "name": "web"},
-                "status": {"loadBalancer": {"ingress": addresses}},
-            }))
-        };
-        assert_eq!(ingress(&with(json!([]))), None);
-        assert_eq!(
-            ingress(&with(json!([{"hostname": "x"}]))).expect("outside").object.group,
-            "networking.k8s.io"
-        );
-    }
-
-    #[test]
-    fn nodes_of_auto_mode_go_with_the_cluster() {
-        let claim = |group: &str| {
-            read::<DynamicObject>(json!({
-                "apiVersion": "karpenter.sh/v1", "kind": "NodeClaim", "metadata": {"name": "general-x2k4"},
-                "spec": {"nodeClassRef": {"group": group, "kind": "NodeClass", "name": "default"}},
-            }))
-        };
-        assert_eq!(karpenters(&claim("eks.amazonaws.com"), "nodeclaims", "Node"), None);
-        let found = karpenters(&claim("karpenter.k8s.aws"), "nodeclaims", "Node").expect("outside");
-        assert_eq!(found.what, "Node general-x2k4");
     }
 }

@@ -7,10 +7,10 @@ use fleetwright_api_types::{
     Drift, LastError, LocalRef, ManagedClusterStatus, Observed, Operation,
 };
 use fleetwright_errclass::Class;
-use fleetwright_names::Ownership;
+use fleetwright_names::{Ownership, sha256_hex};
 use fleetwright_plan::{
-    CloudAction, CloudStep, Credentials, Goal, HubStep, MemberStep, Phase, Plan, Seen, SeenUpdate,
-    Snapshot, Step, UpdateState,
+    CloudAction, CloudStep, Credentials, Goal, HubStep, MemberStep, Phase, Plan, Seen, SeenCluster,
+    SeenUpdate, Snapshot, Step, UpdateState,
 };
 use fleetwright_reconcile::{Conditions, Progress as Of, clip};
 use fleetwright_render::connection_secret_name;
@@ -19,7 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::{Declared, Desired, FoundSecret, drift};
+use super::{Declared, Desired, FoundSecret, asked, drift};
 
 type Progress = Of<Desired, Snapshot>;
 
@@ -33,15 +33,20 @@ pub(super) fn status(
     conditions: &mut Conditions,
 ) -> Value {
     let cluster = declared.cluster.as_ref();
+    let access = declared.access.as_ref();
     let snapshot = progress.desired.as_ref().zip(progress.snapshot.as_ref());
     let snapshot = snapshot.map(|(desired, snapshot)| ours(desired, snapshot));
     let snapshot = snapshot.as_ref();
     let mut status = cluster.status.clone().unwrap_or_default();
     status.drift = tell_drift(declared, progress, snapshot, conditions);
     status.observed_generation = cluster.metadata.generation;
+    status.edited_at = Some(Time(asked::edited_at(cluster, access, declared.now)));
     if let Some(desired) = &progress.desired {
         status.provider = Some(desired.cloud.key().to_owned());
         status.observed = Some(observed(status.observed.take(), desired, snapshot));
+    }
+    if let (Some(observed), Some(access)) = (&mut status.observed, access) {
+        observed.provider_config_revision = Some(asked::revision(access));
     }
     if let Some(snapshot) = snapshot {
         status.pools = pools::observed(&status.pools, snapshot);
@@ -52,7 +57,7 @@ pub(super) fn status(
     status.operation = operation(progress, snapshot, &status);
     status.last_error = last_error(progress, status.last_error.take());
     status.kubeconfig_secret_ref = secret_ref(declared, progress);
-    conditions::tell(cluster, progress, snapshot, conditions);
+    conditions::tell(declared, progress, (snapshot, status.observed.as_ref()), conditions);
     status.conditions = conditions.clone().into_list();
     serde_json::to_value(&status).unwrap_or_default()
 }
@@ -84,13 +89,14 @@ fn tell_drift(
 ) -> Option<Drift> {
     let cluster = declared.cluster.as_ref();
     let before = cluster.status.as_ref().and_then(|status| status.drift.clone());
+    let leaving = cluster.metadata.deletion_timestamp.is_some();
+    let edited = !leaving && asked::is_edit(cluster, declared.access.as_ref());
     let present = progress.desired.as_ref().is_some_and(|desired| desired.goal == Goal::Present);
     let (Some(plan), Some(snapshot), true) = (&progress.plan, snapshot, present) else {
-        conditions.expect(fleetwright_api_types::ConditionType::DriftFree);
-        return before;
+        return drift::unseen(edited, before, conditions);
     };
     let (done, now) = (progress.done.as_slice(), declared.now);
-    drift::tell(&drift::Seeing { cluster, snapshot, plan, done, now }, conditions)
+    drift::tell(&drift::Seeing { cluster, snapshot, plan, done, now, edited }, conditions)
 }
 
 fn observed(old: Option<Observed>, desired: &Desired, snapshot: Option<&Snapshot>) -> Observed {
@@ -103,8 +109,8 @@ fn observed(old: Option<Observed>, desired: &Desired, snapshot: Option<&Snapshot
     let Some(snapshot) = snapshot else { return observed };
     match &snapshot.cluster {
         Seen::Present(seen) => {
+            note_way(&mut observed, desired, seen);
             observed.external_id = Some(seen.external_id.clone());
-            observed.endpoint.clone_from(&seen.endpoint);
             observed.version = Some(seen.version.clone());
             observed.platform_version.clone_from(&seen.platform_version);
             observed.oidc_issuer.clone_from(&seen.oidc_issuer);
@@ -112,9 +118,14 @@ fn observed(old: Option<Observed>, desired: &Desired, snapshot: Option<&Snapshot
             observed.nodes = Some(sizes.sum());
         }
         Seen::Absent => {
-            let Observed { external_name, region, provider_config, account, .. } = observed;
-            observed =
-                Observed { external_name, region, provider_config, account, ..Observed::default() };
+            // What is ours to know, and not the cloud's.
+            observed = Observed {
+                external_name: observed.external_name,
+                region: observed.region,
+                provider_config: observed.provider_config,
+                account: observed.account,
+                ..Observed::default()
+            };
         }
         // What was known stays until somebody knows better.
         Seen::Unknown { .. } => {}
@@ -128,6 +139,21 @@ fn observed(old: Option<Observed>, desired: &Desired, snapshot: Option<&Snapshot
         observed.account = Some(account.clone());
     }
     observed
+}
+
+/// Notes how the API is reached. Endpoint and certificate authority belong together: a cloud that lets us see the cluster
+/// but not, this time, its authority takes nothing away from what it said of the same cluster before.
+fn note_way(observed: &mut Observed, desired: &Desired, seen: &SeenCluster) {
+    observed.belongs_to = desired.belongs_to(&seen.tags);
+    let is_ours_to_reach = observed.belongs_to.is_none();
+    let digest = seen.certificate_authority.as_ref().map(sha256_hex);
+    let same = observed.external_id.as_ref() == Some(&seen.external_id);
+    let known = observed.certificate_authority_digest.is_some();
+    if digest.is_none() && seen.endpoint.is_some() && same && known && is_ours_to_reach {
+        return;
+    }
+    observed.endpoint.clone_from(&seen.endpoint);
+    observed.certificate_authority_digest = digest.filter(|_| is_ours_to_reach);
 }
 
 /// What is still there of what the cluster made outside itself, once the time to clean up is over.

@@ -129,3 +129,24 @@ async fn an_observed_cluster_goes_without_its_account() {
     assert!(world.cluster().await.is_none());
     assert!(world.hub.get(&SECRETS, Some("shop"), "one-kubeconfig").await.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_nobody_renews_are_told_before_they_end() {
+    let world = World::new(Cloud::default()).await;
+    let ends = world.now() + jiff::SignedDuration::from_mins(30);
+    world.cloud.lock().expect("the sky").ends = Some(ends);
+    world.declare("Retain", &[]).await;
+    world.pass(30).await;
+    assert_eq!(world.told(Type::CredentialsValid).await, "True/Valid");
+    world.pass(1170).await;
+    assert_eq!(world.told(Type::CredentialsValid).await, "True/Valid", "ten minutes are left");
+    world.pass(330).await;
+    assert_eq!(world.told(Type::CredentialsValid).await, "False/ExpiringSoon");
+    let message = world.message(Type::CredentialsValid).await;
+    assert!(message.contains("only until 2026-01-01T00:30:00Z"), "{message}");
+    assert_eq!(world.told(Type::Ready).await, "True/Available");
+    assert_eq!(world.told(Type::Synced).await, "True/Applied");
+    world.cloud.lock().expect("the sky").ends = None;
+    world.pass(330).await;
+    assert_eq!(world.told(Type::CredentialsValid).await, "True/Valid", "somebody renewed them");
+}

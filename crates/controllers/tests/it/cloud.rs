@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleetwright_api_types::{Governed, ManagedCluster, NodePool};
+use fleetwright_api_types::{
+    ArgoCdRegistration, Governed, ManagedCluster, NodePool, OnDrainTimeout, PoolRole,
+    ProviderConfig,
+};
 use fleetwright_errclass::Class;
 use fleetwright_names::{HubId, Ownership, PoolName, TAG_RELEASED};
 use fleetwright_plan::{
-    Address, Change, ChangeKind, CloudAction, CloudStep, Credentials, DesiredCluster, DesiredPool,
-    Difference, KubernetesVersion, Phase, Problem, Replacement, Resource, Seen, SeenCluster,
-    SeenPool, Snapshot, Update, Upgrade,
+    Address, Change, ChangeKind, CloudAction, CloudRules, CloudStep, Credentials, DesiredCluster,
+    DesiredPool, Difference, KubernetesVersion, Phase, Problem, Replacement, Resource, Seen,
+    SeenCluster, SeenPool, Snapshot, Update, Upgrade,
 };
 use fleetwright_provider::{
     Access, Asked, CloudError, Limits, MemberToken, Owned, Provider, Receipt, Secret,
@@ -30,6 +33,8 @@ pub(super) struct Sky {
     pub(super) unseen: Option<String>,
     /// The cloud does not know us, with this code.
     pub(super) credentials: Option<String>,
+    /// When the credentials end.
+    pub(super) ends: Option<Timestamp>,
     /// The credentials lead into this account instead, where nothing is.
     pub(super) elsewhere: Option<String>,
     /// Writes to these resources fail with this class.
@@ -39,18 +44,26 @@ pub(super) struct Sky {
     /// Keys of the account's Secret that came with the last look.
     pub(super) secret: Option<Vec<String>>,
     pub(super) member_silent: bool,
+    /// The certificate authority of every connection over which a token was sent.
+    pub(super) trusted: Vec<String>,
 }
 
 pub(super) type Cloud = Arc<Mutex<Sky>>;
 
-/// Settings are the declared `tags`, the immutable kind of a pool is its label `kind`.
+/// Settings are the `tags` of account and cluster, the immutable kind of a pool is its label `kind`. By key `aks` it
+/// has Azure's habits: one change at a time, system pools are born with their cluster, and pools end with it.
 #[derive(Debug)]
-pub(super) struct FakeEks(pub(super) Cloud);
+pub(super) struct FakeCloud(pub(super) Cloud, pub(super) &'static str);
 
 #[async_trait]
-impl Provider for FakeEks {
+impl Provider for FakeCloud {
     fn key(&self) -> &'static str {
-        "eks"
+        self.1
+    }
+
+    fn rules(&self) -> CloudRules {
+        let azure = self.1 == "aks";
+        CloudRules { serial: azure, pools_end_with_control_plane: azure }
     }
 
     fn limits(&self) -> Limits {
@@ -64,10 +77,15 @@ impl Provider for FakeEks {
     fn desire(&self, asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {
         let spec = &asked.cluster.spec;
         let kind = |pool: &NodePool| pool.labels.get("kind").cloned().unwrap_or_default();
+        let when_late = |pool: &NodePool| pool.update.as_ref()?.on_drain_timeout;
+        let mut settings = asked.account.spec.default_tags.clone();
+        settings.extend(spec.tags.clone());
+        let system = spec.node_pools.iter().filter(|pool| pool.role == Some(PoolRole::System));
+        let born: Vec<&String> = system.map(|pool| &pool.name).collect();
         let pools = spec.node_pools.iter().map(|pool| DesiredPool {
             name: PoolName::new(&pool.name).expect("a name"),
             drain_timeout: Duration::from_secs(900),
-            on_drain_timeout: fleetwright_api_types::OnDrainTimeout::Wait,
+            on_drain_timeout: when_late(pool).unwrap_or(OnDrainTimeout::Wait),
             body: json!({"kind": kind(pool)}),
         });
         Ok(DesiredCluster {
@@ -75,7 +93,7 @@ impl Provider for FakeEks {
             generation: asked.cluster.metadata.generation.unwrap_or_default(),
             address: self.address(asked.cluster).expect("an address"),
             version: KubernetesVersion::parse("spec.version", &spec.version).expect("a version"),
-            body: json!({"settings": spec.tags, "version": spec.version}),
+            body: json!({"settings": settings, "version": spec.version, "born": born}),
             pools: pools.collect(),
             parts: Vec::new(),
             tags: asked.owner.tags(),
@@ -84,7 +102,7 @@ impl Provider for FakeEks {
 
     fn address(&self, _: &ManagedCluster) -> Option<Address> {
         Some(Address {
-            provider: "eks",
+            provider: self.1,
             provider_config: "aws".into(),
             region: "eu-west-1".into(),
             external_name: "one".into(),
@@ -129,7 +147,7 @@ impl Provider for FakeEks {
             credentials: Credentials::Valid {
                 account: "111122223333".into(),
                 principal: "arn:aws:iam::111122223333:role/fleetwright".into(),
-                expires_at: None,
+                expires_at: sky.ends,
             },
             pools: pools.collect(),
             ..Snapshot::of(sky.cluster.clone().map_or(Seen::Absent, Seen::Present))
@@ -148,6 +166,7 @@ impl Provider for FakeEks {
                 operation: "eks:Create".into(),
                 message: "no such instance type".into(),
                 request_id: Some(format!("request-{number}")),
+                retry_after: None,
             });
         }
         match &step.resource {
@@ -162,6 +181,13 @@ impl Provider for FakeEks {
     async fn token(&self, _: &Access, _: &Address) -> Result<MemberToken, CloudError> {
         let expires_at = Timestamp::from_second(1_800_000_000).expect("a time");
         Ok(MemberToken { token: Secret::new("t".into()), expires_at })
+    }
+
+    fn argocd(&self, _: &ProviderConfig, wanted: &ArgoCdRegistration, _: &Address) -> Value {
+        if self.1 == "aks" {
+            return Value::Null;
+        }
+        json!({"awsAuthConfig": {"clusterName": "one", "roleARN": wanted.aws_role_arn}})
     }
 
     fn node_selector(&self, pool: &PoolName) -> String {
@@ -263,6 +289,11 @@ fn act_on_cluster(sky: &mut Sky, step: &CloudStep) {
             made.body = body.clone();
             made.version = body["version"].as_str().unwrap_or("1.34").to_owned();
             sky.cluster = Some(made);
+            for name in body["born"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                let mut born = pool(step.owner.tags(), name);
+                born.body = json!({"kind": "small"});
+                sky.pools.insert(born.stands_for.clone(), born);
+            }
         }
         (CloudAction::Update(update), Some(seen)) => {
             if let Some(version) = update.body["version"].as_str() {
@@ -273,7 +304,10 @@ fn act_on_cluster(sky: &mut Sky, step: &CloudStep) {
         }
         (CloudAction::Claim { tags, .. }, Some(seen)) => seen.tags = tags.clone(),
         (CloudAction::Release, Some(seen)) => seen.tags = released(step),
-        (CloudAction::Delete, _) => sky.cluster = None,
+        (CloudAction::Delete, _) => {
+            sky.cluster = None;
+            sky.pools.clear();
+        }
         (CloudAction::Update(_) | CloudAction::Claim { .. } | CloudAction::Release, None) => {}
     }
 }

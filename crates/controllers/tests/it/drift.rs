@@ -3,10 +3,11 @@
 use fleetwright_api_types::ConditionType as Type;
 use fleetwright_controllers::history;
 use fleetwright_names::ObjectKey;
+use fleetwright_plan::{SeenUpdate, UpdateState};
 use serde_json::json;
 
 use super::cloud::Cloud;
-use super::world::{EVENTS, World};
+use super::world::{ACCOUNTS, EVENTS, World};
 
 async fn whole() -> World {
     let world = World::new(Cloud::default()).await;
@@ -89,4 +90,64 @@ async fn a_field_that_somebody_changes_back_is_repaired_three_times_and_then_hou
     world.edit(json!({"spec": {"tags": {"size": "small"}}})).await;
     world.pass(20).await;
     assert_eq!(world.told(Type::DriftFree).await, "True/NoDrift", "an edit ends it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn edited_default_tags_are_work_and_no_drift() {
+    let world = whole().await;
+    let account = |team: &str| {
+        json!({
+            "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": "aws"},
+            "spec": {
+                "allowedNamespaces": {"names": ["shop"]}, "defaultTags": {"team": team},
+                "aws": {"identity": {"type": "Environment"}},
+            },
+        })
+    };
+    world.put(&ACCOUNTS, account("a")).await;
+    world.pass(20).await;
+    assert_eq!(world.acts().last().map(String::as_str), Some("Update control plane"));
+    // Edited while the cloud does not answer: that is not forgotten over it.
+    world.cloud.lock().expect("the sky").unseen = Some("no answer".into());
+    world.put(&ACCOUNTS, account("b")).await;
+    world.pass(20).await;
+    world.cloud.lock().expect("the sky").unseen = None;
+    world.pass(120).await;
+    assert_eq!(world.acts().len(), 3);
+    assert_eq!(world.told(Type::DriftFree).await, "True/NoDrift");
+    assert_eq!(repairs(&world).await, 0);
+    let events = world.hub.list(&EVENTS, Some("shop")).await;
+    let drifted = |message: &str| message.starts_with("Drift");
+    let told = events.iter().filter_map(|event| event["message"].as_str()).filter(|m| drifted(m));
+    assert_eq!(told.collect::<Vec<_>>(), Vec::<&str>::new());
+    shrink(&world);
+    world.annotate("touch", "1").await;
+    world.pass(20).await;
+    assert_eq!(repairs(&world).await, 1, "what a stranger changes is drift as before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_ends_the_wait_after_an_update_that_failed() {
+    let world = whole().await;
+    world.pass(60).await;
+    shrink(&world);
+    let failed = SeenUpdate {
+        id: "u1".into(),
+        what: "settings".into(),
+        state: UpdateState::Failed,
+        trouble: "no such size".into(),
+        at: world.now(),
+    };
+    world.cloud.lock().expect("the sky").cluster.as_mut().expect("there").last_update =
+        Some(failed);
+    world.annotate("touch", "1").await;
+    world.pass(60).await;
+    assert_eq!(world.acts(), ["Create control plane"], "not the same again at once");
+    world.edit(json!({"spec": {"tags": {"size": "huge"}}})).await;
+    world.pass(5).await;
+    assert_eq!(world.acts().last().map(String::as_str), Some("Update control plane"));
+    shrink(&world);
+    world.annotate("touch", "2").await;
+    world.pass(5).await;
+    assert_eq!(world.acts().len(), 3, "nor does it hold what comes after the edit");
 }

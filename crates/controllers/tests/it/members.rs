@@ -4,17 +4,17 @@ use fleetwright_api_types::{CONFIRM_DELETE, ConditionType as Type};
 use serde_json::{Value, json};
 
 use super::cloud::Cloud;
-use super::world::{CLUSTERS, EVENTS, NODES, PODS, SERVICES, World, node_pool};
+use super::world::{CLUSTERS, EVENTS, NODES, PODS, SECRETS, SERVICES, World, node_pool};
 
-async fn put(world: &World, kind: &fleetwright_apiserver::ResourceRef, object: Value) {
+pub(super) async fn put(world: &World, kind: &fleetwright_apiserver::ResourceRef, object: Value) {
     world.member.put(kind, object).await.expect("the member takes it");
 }
 
-fn node(name: &str, pool: &str) -> Value {
+pub(super) fn node(name: &str, pool: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"pool": pool}}})
 }
 
-fn pod(name: &str, node: &str, owner: Option<&str>) -> Value {
+pub(super) fn pod(name: &str, node: &str, owner: Option<&str>) -> Value {
     let owners: Vec<Value> = owner
         .map(|kind| json!({"apiVersion": "apps/v1", "kind": kind, "name": "x", "uid": "1"}))
         .into_iter()
@@ -71,7 +71,7 @@ async fn a_pool_that_cannot_be_changed_in_place_is_emptied_before_it_goes() {
 }
 
 /// The messages of Events about what stays behind.
-async fn leftovers(world: &World) -> Vec<String> {
+pub(super) async fn leftovers(world: &World) -> Vec<String> {
     let events = world.hub.list(&EVENTS, Some("shop")).await;
     let about = events.iter().filter(|event| event["reason"] == "Leftovers");
     about.filter_map(|event| Some(event["message"].as_str()?.to_owned())).collect()
@@ -166,4 +166,26 @@ async fn an_upgrade_waits_for_its_window_and_then_walks() {
         ["Create control plane", "Update control plane", "Update control plane"]
     );
     assert_eq!(world.told(Type::Synced).await, "True/Applied");
+}
+
+/// Who may write Secrets in the cluster's namespace.
+#[tokio::test(start_paused = true)]
+async fn a_certificate_authority_that_the_cloud_did_not_give_gets_no_token() {
+    let world = World::new(Cloud::default()).await;
+    world.declare("Retain", &[]).await;
+    world.pass(30).await;
+    assert_eq!(world.told(Type::Ready).await, "True/Available");
+    let secret = async || {
+        let found = world.hub.get(&SECRETS, Some("shop"), "one-kubeconfig").await;
+        Value::clone(&found.expect("the secret"))
+    };
+    let mut theirs = secret().await;
+    theirs["data"]["certificate-authority"] = "TUlURQ==".into();
+    world.put(&SECRETS, theirs).await;
+    world.pass(100).await;
+    let trusted = world.cloud.lock().expect("the sky").trusted.clone();
+    assert!(trusted.iter().all(|authority| authority == "PEM"), "{trusted:?}");
+    assert_eq!(secret().await["data"]["certificate-authority"], "UEVN", "set back");
+    world.pass(60).await;
+    assert_eq!(world.told(Type::Reachable).await, "True/Answered");
 }

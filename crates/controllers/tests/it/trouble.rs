@@ -2,6 +2,7 @@
 
 use fleetwright_api_types::ConditionType as Type;
 use fleetwright_errclass::Class;
+use fleetwright_plan::{Phase, SeenCluster};
 use serde_json::json;
 
 use super::cloud::{Cloud, active};
@@ -122,4 +123,54 @@ async fn a_member_that_hangs_is_unreachable_after_the_grace_period_and_no_earlie
     assert_eq!(world.told(Type::Reachable).await, "False/ProbeFailed");
     assert_eq!(world.told(Type::PoliciesCompliant).await, "Unknown/Unreachable");
     assert_eq!(world.told(Type::Ready).await, "False/Unreachable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_control_plane_without_a_way_in_is_not_usable_and_one_with_a_known_way_is() {
+    let world = World::new(Cloud::default()).await;
+    let refused = "aks:ListClusterUserCredential: Azure answered 403";
+    let look = async |authority: Option<&str>, trouble: &str| {
+        let mut seen = active([].into());
+        seen.certificate_authority = authority.map(str::to_owned);
+        trouble.clone_into(&mut seen.trouble);
+        world.cloud.lock().expect("the sky").cluster = Some(seen);
+        world.annotate("touch", &format!("{authority:?} {trouble}")).await;
+        world.pass(70).await;
+        (world.told(Type::ControlPlaneReady).await, world.told(Type::Ready).await)
+    };
+    let told = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+    world.declare_with(json!({"mode": "Observe"})).await;
+    assert_eq!(look(None, refused).await, told("False/NoWayIn", "False/NoWayIn"));
+    assert_eq!(
+        world.message(Type::ControlPlaneReady).await,
+        format!(
+            "the control plane runs, but the cloud does not give the certificate authority of its API; {refused}"
+        )
+    );
+    assert_eq!(look(Some("PEM"), "").await, told("True/Available", "True/Available"));
+    assert_eq!(world.message(Type::ControlPlaneReady).await, "the control plane is active");
+    assert_eq!(look(None, refused).await, told("True/Available", "True/Available"));
+    assert_eq!(
+        world.message(Type::ControlPlaneReady).await,
+        format!("the control plane is active; {refused}")
+    );
+    assert_eq!(world.told(Type::Reachable).await, "True/Answered", "what was known is true still");
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_of_a_control_plane_is_told_in_every_phase() {
+    let world = World::new(Cloud::default()).await;
+    world.declare_with(json!({"mode": "Observe"})).await;
+    for (phase, told) in [
+        (Phase::Active, "the control plane is active; it is stopped"),
+        (Phase::Updating, "usable; a change is under way; it is stopped"),
+        (Phase::Deleting, "the cloud is deleting it; it is stopped"),
+        (Phase::Failed, "it is stopped"),
+    ] {
+        let seen = SeenCluster { phase, trouble: "it is stopped".into(), ..active([].into()) };
+        world.cloud.lock().expect("the sky").cluster = Some(seen);
+        world.annotate("touch", told).await;
+        world.pass(10).await;
+        assert_eq!(world.message(Type::ControlPlaneReady).await, told);
+    }
 }

@@ -21,7 +21,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::cloud::{Cloud, ENDPOINT, FakeEks};
+use super::cloud::{Cloud, ENDPOINT, FakeCloud};
 
 pub(super) const CLUSTERS: ResourceRef =
     ResourceRef::new("fleetwright.dev", "v1alpha1", "managedclusters");
@@ -55,6 +55,8 @@ struct ToMember(LogicalCluster, Cloud);
 impl Connector for ToMember {
     fn connect(&self, connection: &Connection, _: &Secret) -> Result<Client, Failure> {
         assert_eq!(connection.endpoint, ENDPOINT, "tokens go nowhere else");
+        let trusted = connection.certificate_authority.clone();
+        self.1.lock().expect("the sky").trusted.push(trusted);
         let (member, sky) = (self.0.clone(), Arc::clone(&self.1));
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
             let (member, sky) = (member.clone(), Arc::clone(&sky));
@@ -74,6 +76,7 @@ pub(super) struct World {
     pub(super) hub: LogicalCluster,
     pub(super) member: LogicalCluster,
     pub(super) client: Client,
+    pub(super) fleet: Fleet,
     clock: Arc<dyn Clock>,
     controllers: tokio::task::JoinHandle<()>,
 }
@@ -98,10 +101,14 @@ impl World {
         }
         let scheme = Arc::new(scheme);
         let mut logical = Vec::new();
-        for name in ["hub", "member"] {
+        let with_karpenter =
+            ["NodePool", "NodeClaim"].iter().fold((*scheme).clone(), |all, kind| {
+                all.with_crd(&karpenter(kind)).expect("a kind of Karpenter's")
+            });
+        for (name, scheme) in [("hub", scheme), ("member", Arc::new(with_karpenter))] {
             let spec = ClusterSpec {
                 name: name.into(),
-                scheme: Arc::clone(&scheme),
+                scheme,
                 authenticator: Arc::new(StaticTokens::new()),
                 version: "v1.34.0-test".into(),
             };
@@ -110,11 +117,14 @@ impl World {
         let [hub, member] = <[LogicalCluster; 2]>::try_from(logical).expect("two");
         let client = Client::new(hub.service_as(Identity::system("us")), "default");
         ensure_namespace(&client, "shop").await.expect("a namespace");
-        let eks: Arc<dyn Provider> = Arc::new(FakeEks(Arc::clone(&cloud)));
+        let under = |key| {
+            let provider: Arc<dyn Provider> = Arc::new(FakeCloud(Arc::clone(&cloud), key));
+            (key, provider)
+        };
         let fleet = Fleet {
             hub: hub_id(&client, ids.as_ref()).await.expect("an id"),
             context: Context::new(client.clone(), Arc::clone(&clock), ids),
-            clouds: Clouds::from([("eks", eks)]),
+            clouds: Clouds::from([under("eks"), under("aks")]),
             connector: Arc::new(ToMember(member.clone(), Arc::clone(&cloud))),
             token_command: vec!["fleetwright".into()],
         };
@@ -124,7 +134,8 @@ impl World {
             member,
             client,
             clock,
-            controllers: tokio::spawn(fleetwright_controllers::run(fleet)),
+            controllers: tokio::spawn(fleetwright_controllers::run(fleet.clone())),
+            fleet,
         };
         world.put(&ACCOUNTS, json!({
             "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": "aws"},
@@ -229,6 +240,26 @@ pub(super) fn node_pool(name: &str, kind: &str) -> Value {
     let role = "arn:aws:iam::111122223333:role/nodes";
     json!({
         "name": name, "size": {"min": 1, "max": 1}, "labels": {"kind": kind}, "eks": {"roleArn": role},
+    })
+}
+
+/// A kind that Karpenter brings along.
+fn karpenter(kind: &str) -> Value {
+    let singular = kind.to_lowercase();
+    let plural = format!("{singular}s");
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.karpenter.sh")},
+        "spec": {
+            "group": "karpenter.sh", "scope": "Cluster",
+            "names": {"kind": kind, "plural": plural, "singular": singular, "listKind": format!("{kind}List")},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {
+                    "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                }},
+            }],
+        },
     })
 }
 

@@ -26,7 +26,7 @@ Examples:
   fleetwright sim fault payments/payments-eu capacity --pool general
   fleetwright sim fault all throttle --operation DescribeCluster --times 5
   fleetwright sim drift payments/payments-eu eks.network.endpoint.publicCidrs=0.0.0.0/0
-  fleetwright sim drift payments/payments-eu 'nodePools[general].size.max=20'
+  fleetwright sim drift retail/retail-we 'nodePools[web].size.max=30'
   fleetwright sim faults; fleetwright sim clear";
 
 pub(super) const SAFETY_EXAMPLES: &str = "\

@@ -10,6 +10,8 @@ use fleetwright_clock::{Clock, Ids, RandomIds, SystemClock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use tower::ServiceExt as _;
+
 use super::*;
 
 /// A cloud that is `cloud.example`, wherever it listens.
@@ -164,6 +166,57 @@ fn an_extra_bundle_that_cannot_be_used_is_named() {
     assert!(text.starts_with("AWS_CA_BUNDLE names ") && text.contains("missing.pem"), "{text}");
     let text = told(&empty);
     assert!(text.contains("empty.pem, which holds no certificate (PEM)"), "{text}");
+}
+
+#[test]
+fn only_the_token_endpoint_of_a_managed_identity_is_reached_on_azures_link() {
+    let may = |allowed, uri: &'static str| permit(allowed, &Uri::from_static(uri)).is_ok();
+    let tokens = "http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01";
+    assert!(may(Allowed::AzureTokens, tokens));
+    assert!(may(Allowed::AzureTokens, "https://login.microsoftonline.com/t/oauth2/v2.0/token"));
+    assert!(!may(Allowed::Clouds, tokens));
+    for refused in [
+        "http://169.254.169.254/metadata/instance?api-version=2021-02-01",
+        "http://169.254.170.2/metadata/identity/oauth2/token",
+        "http://management.azure.com/subscriptions",
+        "https://169.254.169.254/metadata/instance",
+        "https://localhost/metadata/identity/oauth2/token",
+    ] {
+        assert!(!may(Allowed::AzureTokens, refused), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn reading_from_azure_gets_tokens_and_user_credentials_and_changes_nothing() {
+    let answers = |_: Request<Bytes>| async { Ok::<_, HttpOutError>(Response::new(Bytes::new())) };
+    let http = reading(BoxCloneSyncService::new(tower::service_fn(answers)));
+    let sent = async |method: &str, path: &str| {
+        let request = Request::builder().method(method).header("content-type", FORM);
+        let request = request.uri(format!("https://management.azure.com{path}"));
+        http.clone().oneshot(request.body(Bytes::new()).expect("a request")).await.is_ok()
+    };
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let cluster = "/subscriptions/0a/resourceGroups/rg-(1)/providers/Microsoft.ContainerService/managedClusters/one";
+    let credentials =
+        format!("{cluster}/listClusterUserCredential?api-version=2026-03-01&format=exec");
+    assert!(sent("POST", &credentials).await);
+    assert!(sent("POST", &format!("/cloud/azure{credentials}")).await);
+    assert!(sent("POST", "/my-tenant/oauth2/v2.0/token").await);
+    assert!(sent("GET", cluster).await);
+    for path in [
+        format!("{cluster}/listClusterAdminCredential"),
+        format!("{cluster}/listClusterUserCredential/"),
+        format!("{cluster}/stop"),
+        format!("{cluster}/agentPools/web/upgradeNodeImageVersion"),
+        "/subscriptions/0a/resourceGroups/../providers/Microsoft.ContainerService/managedClusters/one/listClusterUserCredential".to_owned(),
+        "/a/b/oauth2/v2.0/token".to_owned(),
+        "/my-tenant/oauth2/v2.0/devicecode".to_owned(),
+    ] {
+        assert!(!sent("POST", &path).await, "{path}");
+    }
+    for method in ["PUT", "PATCH", "DELETE"] {
+        assert!(!sent(method, &credentials).await, "{method}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,15 @@
-//! The words of a spec as the paths of EKS on the wire, for `sim drift`.
+//! The words of a spec as the paths of a cloud on the wire, for `sim drift`.
 
-use serde_json::{Value, json};
+mod aks;
+mod eks;
+
+use serde_json::Value;
+
+/// Paths on the wire, and what they shall be.
+pub(super) type Pairs = Vec<(String, Value)>;
+
+/// Words of a spec without `spec.` and `nodePools[NAME].`, where they are on the wire, and how their values are read.
+type Table = &'static [(&'static str, &'static str, As)];
 
 /// How a value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,77 +22,47 @@ enum As {
     Any,
     /// Our word in EKS's spelling: `ApiAndConfigMap` as `API_AND_CONFIG_MAP`.
     Word,
+    /// Our word in Azure's spelling: `LoadBalancer` as `loadBalancer`.
+    Small,
+    /// `true` for the first word, `false` for any other.
+    Flag(&'static str),
 }
 
-/// Spec words of a cluster, without `spec.`.
-const CLUSTER: [(&str, &str, As); 8] = [
-    ("version", "version", As::Text),
-    ("eks.roleArn", "roleArn", As::Text),
-    ("eks.support", "upgradePolicy.supportType", As::Word),
-    ("eks.network.subnetIds", "resourcesVpcConfig.subnetIds", As::List),
-    ("eks.network.securityGroupIds", "resourcesVpcConfig.securityGroupIds", As::List),
-    ("eks.network.endpoint.publicCidrs", "resourcesVpcConfig.publicAccessCidrs", As::List),
-    ("eks.access.mode", "accessConfig.authenticationMode", As::Word),
-    ("tags", "tags", As::Any),
-];
-
-/// Spec words of a node pool.
-const POOL: [(&str, &str, As); 10] = [
-    ("size.min", "scalingConfig.minSize", As::Any),
-    ("size.max", "scalingConfig.maxSize", As::Any),
-    ("size.desired", "scalingConfig.desiredSize", As::Any),
-    ("labels", "labels", As::Any),
-    ("taints", "taints", As::Any),
-    ("tags", "tags", As::Any),
-    ("version", "version", As::Text),
-    ("release", "releaseVersion", As::Text),
-    ("eks.amiType", "amiType", As::Text),
-    ("eks.instanceTypes", "instanceTypes", As::List),
-];
-
-const LOGS: [&str; 5] = ["Api", "Audit", "Authenticator", "ControllerManager", "Scheduler"];
-
-/// The wire paths below `DescribeCluster`'s cluster, and their values.
-pub(super) fn wire(path: &str, value: &str) -> Result<Vec<(String, Value)>, String> {
+/// The wire paths of a cluster at this provider, and their values.
+pub(super) fn wire(provider: &str, path: &str, value: &str) -> Result<Pairs, String> {
     let path = path.trim().trim_start_matches("spec.");
-    match path {
-        "eks.logging" => return logging(value),
-        "eks.network.endpoint.access" => return access(value),
-        _ => {}
-    }
-    if let Some(rest) = path.strip_prefix("eks.payloadPatch.") {
-        return Ok(vec![(rest.to_owned(), read(value, As::Any))]);
-    }
-    if let Some(rest) = path.strip_prefix("nodePools[") {
-        let (pool, field) = rest.split_once(']').ok_or("a pool is written nodePools[NAME]")?;
-        let at = format!("nodegroups.{pool}");
-        if field.is_empty() {
-            return Ok(vec![(at, read(value, As::Any))]);
-        }
-        let (below, how) = find(&POOL, field.trim_start_matches('.'))?;
-        return Ok(vec![(format!("{at}.{below}"), read(value, how))]);
-    }
-    let (path, how) = find(&CLUSTER, path)?;
-    Ok(vec![(path, read(value, how))])
+    let (found, known) = match provider {
+        "aks" => (aks::wire(path, value), aks::words()),
+        _ => (eks::wire(path, value), eks::words()),
+    };
+    found.unwrap_or_else(|| Err(format!("{path:?} cannot drift; what can: {known}")))
+}
+
+/// `nodePools[web].size.max` as `web` and `size.max`.
+fn of_pool(path: &str) -> Option<(&str, &str)> {
+    let (pool, field) = path.strip_prefix("nodePools[")?.split_once(']')?;
+    Some((pool, field.trim_start_matches('.')))
+}
+
+/// The words of a table, between commas.
+fn known(table: Table) -> String {
+    let words: Vec<&str> = table.iter().map(|(word, _, _)| *word).collect();
+    words.join(", ")
 }
 
 /// The wire path of a field, or of something below it (`tags.team`).
-fn find(table: &[(&str, &str, As)], field: &str) -> Result<(String, As), String> {
+fn below(table: Table, field: &str) -> Option<(String, As)> {
     for (word, path, how) in table {
         if field == *word {
-            return Ok(((*path).to_owned(), *how));
+            return Some(((*path).to_owned(), *how));
         }
         if let Some(below) = field.strip_prefix(word).and_then(|rest| rest.strip_prefix('.'))
             && *how == As::Any
         {
-            return Ok((format!("{path}.{below}"), As::Text));
+            return Some((format!("{path}.{below}"), As::Text));
         }
     }
-    let known: Vec<&str> = table.iter().map(|(word, _, _)| *word).collect();
-    Err(format!(
-        "{field:?} cannot drift; what can: {}, eks.logging, eks.network.endpoint.access, eks.payloadPatch.KEY, nodePools[NAME].FIELD",
-        known.join(", ")
-    ))
+    None
 }
 
 fn read(value: &str, how: As) -> Value {
@@ -97,7 +76,16 @@ fn read(value: &str, how: As) -> Value {
             _ => value.split(',').map(str::trim).filter(|text| !text.is_empty()).collect(),
         },
         As::Word => Value::from(shouted(value)),
+        As::Small => Value::from(small(value)),
+        As::Flag(on) => Value::from(value == on),
     }
+}
+
+/// `LoadBalancer` as `loadBalancer`.
+fn small(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// `ApiAndConfigMap` as `API_AND_CONFIG_MAP`; what is shouted already stays.
@@ -114,51 +102,20 @@ fn shouted(word: &str) -> String {
     out
 }
 
-fn access(value: &str) -> Result<Vec<(String, Value)>, String> {
-    let (public, private) = match value {
-        "Public" => (true, false),
-        "PublicAndPrivate" => (true, true),
-        "Private" => (false, true),
-        _ => return Err(format!("{value:?} is none of Public, PublicAndPrivate, Private")),
-    };
-    let at = |key: &str| format!("resourcesVpcConfig.{key}");
-    Ok(vec![
-        (at("endpointPublicAccess"), public.into()),
-        (at("endpointPrivateAccess"), private.into()),
-    ])
-}
-
-fn logging(value: &str) -> Result<Vec<(String, Value)>, String> {
-    let wanted = read(value, As::List);
-    let wanted: Vec<&str> =
-        wanted.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    if let Some(unknown) = wanted.iter().find(|word| !LOGS.contains(word)) {
-        return Err(format!("{unknown:?} is no log; known are {}", LOGS.join(", ")));
-    }
-    let wire = |on: bool| -> Vec<String> {
-        let logs = LOGS.iter().filter(|log| wanted.contains(log) == on);
-        logs.map(|log| match *log {
-            "ControllerManager" => "controllerManager".to_owned(),
-            other => other.to_ascii_lowercase(),
-        })
-        .collect()
-    };
-    let entries: Vec<Value> = [true, false]
-        .into_iter()
-        .map(|on| (on, wire(on)))
-        .filter(|(_, types)| !types.is_empty())
-        .map(|(on, types)| json!({"types": types, "enabled": on}))
-        .collect();
-    Ok(vec![("logging.clusterLogging".to_owned(), Value::Array(entries))])
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[track_caller]
     fn check(path: &str, value: &str, expected: &Value) {
-        let found: Vec<Value> = wire(path, value)
+        check_at("eks", path, value, expected);
+    }
+
+    #[track_caller]
+    fn check_at(provider: &str, path: &str, value: &str, expected: &Value) {
+        let found: Vec<Value> = wire(provider, path, value)
             .expect("a path")
             .into_iter()
             .map(|(path, value)| json!([path, value]))
@@ -206,9 +163,72 @@ mod tests {
 
     #[test]
     fn what_cannot_drift_is_refused_with_what_can() {
-        let error = wire("eks.region", "moon").expect_err("a region stays");
+        let error = wire("eks", "eks.region", "moon").expect_err("a region stays");
         assert!(error.starts_with("\"eks.region\" cannot drift; what can: version, "), "{error}");
-        assert!(wire("eks.logging", "Everything").is_err());
-        assert!(wire("nodePools[general].name", "x").is_err());
+        assert!(wire("eks", "eks.logging", "Everything").is_err());
+        assert!(wire("eks", "nodePools[general].name", "x").is_err());
+    }
+
+    #[test]
+    fn spec_words_become_paths_of_azure() {
+        let check =
+            |path: &str, value: &str, expected: &Value| check_at("aks", path, value, expected);
+        let ranges =
+            json!([["properties.apiServerAccessProfile.authorizedIPRanges", ["0.0.0.0/0"]]]);
+        check("spec.aks.apiServer.authorizedCidrs", "0.0.0.0/0", &ranges);
+        check(
+            "version",
+            "1.35",
+            &json!([
+                ["properties.kubernetesVersion", "1.35"],
+                ["properties.currentKubernetesVersion", "1.35"]
+            ]),
+        );
+        check(
+            "aks.entra.localAccounts",
+            "Enabled",
+            &json!([["properties.disableLocalAccounts", false]]),
+        );
+        check(
+            "aks.network.outbound",
+            "UserDefinedRouting",
+            &json!([["properties.networkProfile.outboundType", "userDefinedRouting"]]),
+        );
+        check(
+            "aks.autoUpgrade.kubernetes",
+            "NodeImage",
+            &json!([["properties.autoUpgradeProfile.upgradeChannel", "node-image"]]),
+        );
+        check(
+            "aks.support",
+            "LongTerm",
+            &json!([["properties.supportPlan", "AKSLongTermSupport"]]),
+        );
+        check(
+            "aks.autoscaler.scan-interval",
+            "20s",
+            &json!([["properties.autoScalerProfile.scan-interval", "20s"]]),
+        );
+        check("tags.team", "1", &json!([["tags.team", "1"]]));
+        check(
+            "nodePools[web].size.max",
+            "30",
+            &json!([["agentPools.web.properties.maxCount", 30]]),
+        );
+        check(
+            "nodePools[web].labels.a",
+            "b",
+            &json!([["agentPools.web.properties.nodeLabels.a", "b"]]),
+        );
+        check("nodePools[web]", "null", &json!([["agentPools.web", null]]));
+        check(
+            "aks.payloadPatch.properties.storageProfile.diskCSIDriver.enabled",
+            "false",
+            &json!([["properties.storageProfile.diskCSIDriver.enabled", false]]),
+        );
+        let error = wire("aks", "aks.location", "moon").expect_err("a location stays");
+        assert!(error.starts_with("\"aks.location\" cannot drift; what can: tags, "), "{error}");
+        assert!(wire("aks", "aks.support", "Forever").is_err());
+        assert!(wire("aks", "eks.logging", "Api").is_err());
     }
 }

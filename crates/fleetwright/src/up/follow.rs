@@ -9,7 +9,7 @@ use fleetwright_api_types::{ClusterPolicy, ManagedCluster, ProviderConfig};
 use fleetwright_controllers::Fleet;
 use fleetwright_controllers::preview::Preview;
 use fleetwright_reconcile::{Cache, watch};
-use fleetwright_verbs::standing::{Standing, State, of_cluster, of_policy, table};
+use fleetwright_verbs::standing::{Standing, State, of_cluster, of_policy, table, with_next_look};
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
@@ -154,7 +154,7 @@ impl Follower {
     /// Looks, and prints a line for every object whose standing is another than last time.
     fn tell(&mut self) -> Vec<Standing> {
         let mut standings: Vec<Standing> =
-            self.clusters.list().iter().map(|cluster| of_cluster(cluster)).collect();
+            self.clusters.list().iter().map(|cluster| self.standing(cluster)).collect();
         standings.extend(self.policies.list().iter().map(|policy| of_policy(policy)));
         let widest = |text: fn(&Standing) -> &str| {
             standings.iter().map(|one| text(one).chars().count()).max().unwrap_or_default()
@@ -174,7 +174,7 @@ impl Follower {
                 };
                 let seconds = self.began.elapsed().as_secs_f64();
                 output::line(&format!(
-                    "  {name:names$}  {kind:kinds$}  {word:5}  {text:56}  {seconds:5.1} s"
+                    "  {name:names$}  {kind:kinds$}  {word:5}  {text:66}  {seconds:5.1} s"
                 ));
             }
             now.insert(key, standing.clone());
@@ -186,6 +186,11 @@ impl Follower {
         }
         self.told = now;
         standings
+    }
+
+    fn standing(&self, cluster: &ManagedCluster) -> Standing {
+        let cloud = cluster.spec.provider().and_then(|key| self.fleet.clouds.get(key));
+        with_next_look(cluster, cloud.map(|cloud| cloud.limits().poll_busy))
     }
 
     /// The summary, and for `--once` the table.

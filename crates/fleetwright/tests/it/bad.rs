@@ -25,6 +25,9 @@ impl Proxy {
         let proxy = format!("http://{}", self.listener.local_addr().expect("an address"));
         command.env("HTTPS_PROXY", &proxy).env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
         command.env("AWS_SECRET_ACCESS_KEY", "not-a-secret");
+        command.env("AZURE_TENANT_ID", "22222222-2222-2222-2222-222222222222");
+        command.env("AZURE_CLIENT_ID", "33333333-3333-3333-3333-333333333333");
+        command.env("AZURE_CLIENT_SECRET", "not-a-secret");
         Ran::of(&mut command)
     }
 
@@ -35,6 +38,8 @@ impl Proxy {
     }
 }
 
+const AKS_BLOCK: &str = "  aks: {subscriptionId: 00000000-0000-0000-0000-000000000000, resourceGroup: rg, location: westeurope}\n";
+
 #[test]
 fn invalid_files_call_no_cloud() {
     let (user, proxy) = (User::new(), Proxy::new());
@@ -42,8 +47,8 @@ fn invalid_files_call_no_cloud() {
     let good = example_text("20-clusters.yaml");
     let large = format!("payloadPatch: {{x: {}}}", "y".repeat(2 * 1024 * 1024));
     let cases = [
-        ("  eks:\n", "  aks: {location: westeurope}\n  eks:\n".to_owned(), "spec.aks"),
-        ("  eks:\n", "  ekss:\n".to_owned(), "exactly one provider block is needed: eks"),
+        ("  eks:\n", format!("{AKS_BLOCK}  eks:\n"), "exactly one provider block is needed: eks or aks"),
+        ("  eks:\n", "  ekss:\n".to_owned(), "exactly one provider block is needed: eks or aks"),
         ("min: 3", "min: 13".to_owned(), "min is above max (initial 4, max 12, min 13)"),
         ("initial: 4", "initial: 40".to_owned(), "initial must lie between min and max"),
         ("amiType", "amiTyp".to_owned(), "unknown; did you mean amiType?"),
@@ -68,6 +73,69 @@ fn invalid_files_call_no_cloud() {
         assert!(ran.stderr().contains("bad.yaml:"), "{expected}: {}", ran.stderr());
         assert!(ran.stderr().contains(expected), "{expected} not in\n{}", ran.stderr());
         assert_eq!(ran.stdout(), "", "{expected}");
+    }
+    proxy.saw_nobody();
+}
+
+/// A line is that of the field in the example with the bad text in place.
+#[test]
+fn what_azure_would_refuse_is_refused_with_its_line_and_calls_no_cloud() {
+    let (user, proxy) = (User::new(), Proxy::new());
+    let account = user.file("account.yaml", &example_text("11-azure-account.yaml"));
+    let good = example_text("21-aks-cluster.yaml");
+    let cases = [
+        ("dataplane: Cilium, ", "", "spec.aks.network.policy", "Cilium needs dataplane Cilium"),
+        ("pluginMode: Overlay, ", "", "spec.aks.network.podCidr", "needs pluginMode Overlay"),
+        ("dnsServiceIp: 10.0.0.10", "dnsServiceIp: 10.9.0.10", "spec.aks.network.dnsServiceIp", ""),
+        (
+            "podCidr: 10.244.0.0/16",
+            "podCidr: 10.0.0.0/14",
+            "spec.aks.network.serviceCidr",
+            "overlap",
+        ),
+        (
+            "duration: 4h",
+            "duration: 3h",
+            "aksManagedNodeOSUpgradeSchedule].windows",
+            "between 4h and 24h",
+        ),
+        (
+            "kubernetes: None",
+            "kubernetes: Stable",
+            "spec.aks.autoUpgrade.kubernetes",
+            "spec.version declares",
+        ),
+        ("tier: Standard", "support: LongTerm", "spec.aks.support", "LongTerm needs tier Premium"),
+        ("role: System", "role: User", "spec.nodePools", "no pool with role System"),
+        ("name: sys ", "name: sys-one", "spec.nodePools", ""),
+        ("  aks:\n", "  azure:\n", "spec", "exactly one provider block is needed: eks or aks"),
+        ("vmSize: Standard_D8ds_v5", "vmsize: Standard_D8ds_v5", "vmsize", "did you mean vmSize?"),
+    ];
+    for (from, to, field, expected) in cases {
+        assert!(good.contains(from), "{from}");
+        let bad = user.file("bad.yaml", &good.replacen(from, to, 1));
+        let ran = proxy.plan(&user, &[&account, &bad]).expect(1);
+        let told = ran.stderr();
+        let told = told.lines().find(|line| line.contains(field) && line.contains(expected));
+        let told = told.unwrap_or_else(|| panic!("{field}: {expected} not in\n{}", ran.stderr()));
+        let line = told.strip_prefix(&format!("{bad}:")).and_then(|rest| rest.split(' ').next());
+        assert!(line.is_some_and(|line| line.parse::<u32>().is_ok_and(|line| line > 1)), "{told}");
+        assert_eq!(ran.stdout(), "", "{expected}");
+    }
+    let limits = |limits: &str| {
+        let text = example_text("11-azure-account.yaml");
+        let (head, _) = text.split_once("  limits:").expect("limits");
+        user.file("account.yaml", &format!("{head}  limits: {limits}\n"))
+    };
+    let cluster = user.file("cluster.yaml", &good);
+    for (given, expected) in [
+        ("{accountIds: [99999999-9999-9999-9999-999999999999]}", "spec.aks.subscriptionId"),
+        ("{resourceGroups: ['rg-other*']}", "spec.aks.resourceGroup"),
+        ("{regions: [northeurope]}", "spec.aks.location"),
+    ] {
+        let ran = proxy.plan(&user, &[&limits(given), &cluster]).expect(1);
+        let told = ran.stderr();
+        assert!(told.contains("cluster.yaml:") && told.contains(expected), "{expected}: {told}");
     }
     proxy.saw_nobody();
 }
@@ -153,6 +221,8 @@ fn what_files_mean_is_rendered_without_a_hub_and_without_a_cloud() {
     for expected in [
         "create: control plane\n",
         "create: pool general\n",
+        "create: maintenance configuration aksManagedNodeOSUpgradeSchedule\n",
+        "      networkDataplane: cilium\n",
         "  roleArn: arn:aws:iam::111122223333:role/eks-control-plane\n",
         "apply: networkpolicy default/fleetwright-default-deny-ingress\n",
         "      pod-security.kubernetes.io/enforce: restricted\n",
@@ -165,7 +235,17 @@ fn what_files_mean_is_rendered_without_a_hub_and_without_a_cloud() {
     let created: Vec<&str> = documents.iter().filter_map(|one| one["create"].as_str()).collect();
     assert_eq!(
         created,
-        ["control plane", "pool general", "control plane", "pool batch", "pool web"]
+        [
+            "control plane",
+            "pool general",
+            "control plane",
+            "pool batch",
+            "pool web",
+            "control plane",
+            "pool sys",
+            "pool web",
+            "maintenance configuration aksManagedNodeOSUpgradeSchedule",
+        ]
     );
     assert_eq!(documents[0]["request"]["version"], "1.34");
     let alone = user.file("alone.yaml", &example_text("20-clusters.yaml"));

@@ -82,6 +82,7 @@ fn kubectl_gets_watches_applies_waits_describes_and_deletes() {
         [
             ["payments", "payments-eu", "eks", "eu-west-1", "1.34", "True", "True", "4", "1/1"],
             ["retail", "retail-us", "eks", "us-east-1", "1.34", "True", "True", "3", "1/1"],
+            ["retail", "retail-we", "aks", "westeurope", "1.34.2", "True", "True", "5", "1/1"],
         ]
     );
 
@@ -124,8 +125,8 @@ fn kubectl_gets_watches_applies_waits_describes_and_deletes() {
     let names: Vec<&str> = left.iter().map(|one| one.region.as_str()).collect();
     assert_eq!(
         names,
-        ["eu-west-1", region],
-        "retail-us lives, third is gone, payments-eu was let go"
+        ["eu-west-1", region, "westeurope"],
+        "retail-us and retail-we live, third is gone, payments-eu was let go"
     );
     assert!(left[0].tags.contains_key("fleetwright.dev/released"), "{:?}", left[0].tags);
 }

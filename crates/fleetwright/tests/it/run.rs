@@ -21,6 +21,13 @@ use crate::fixture::{User, example_text};
 const LEASES: ResourceRef = ResourceRef::new("coordination.k8s.io", "v1", "leases");
 const CONFIG_MAPS: ResourceRef = ResourceRef::new("", "v1", "configmaps");
 const CLUSTERS: ResourceRef = ResourceRef::new("fleetwright.dev", "v1alpha1", "managedclusters");
+const EXAMPLE: [&str; 5] = [
+    "10-account.yaml",
+    "11-azure-account.yaml",
+    "20-clusters.yaml",
+    "21-aks-cluster.yaml",
+    "30-policy.yaml",
+];
 const TOKEN: &str = "the-administrators-token";
 /// Longer than anything here takes on a slow machine.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -76,7 +83,7 @@ impl Server {
     async fn apply_example(&self) {
         let client = Client::new(self.hub.service_as(Identity::system("user")), "default");
         let mut manifests = Vec::new();
-        for name in ["10-account.yaml", "20-clusters.yaml", "30-policy.yaml"] {
+        for name in EXAMPLE {
             manifests.extend(manifest::parse(name, &example_text(name)).expect(name));
         }
         apply::apply(&client, &hub_scheme().expect("a scheme"), &manifests).await.expect("applied");
@@ -90,7 +97,7 @@ impl Server {
                 cluster["status"]["conditions"].as_array().cloned().unwrap_or_default();
             conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
         };
-        clusters.len() == 2 && clusters.iter().all(is_ready)
+        clusters.len() == 3 && clusters.iter().all(is_ready)
     }
 }
 

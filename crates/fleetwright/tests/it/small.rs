@@ -79,7 +79,53 @@ fn a_token_is_an_exec_credential() {
     let ran = user
         .run(&["--simulated", "token", "--provider=gke", "--region=r", "--cluster=c"])
         .expect(1);
-    assert!(ran.stderr().contains("no provider \"gke\"; known is eks"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("no provider \"gke\"; known are aks and eks"),
+        "{}",
+        ran.stderr()
+    );
+}
+
+#[test]
+fn tokens_that_somebody_must_be_asked_for_say_what_is_missing() {
+    let user = User::new();
+    let aks = ["token", "--provider=aks", "--region=westeurope", "--cluster=a/b/c"];
+    let mut simulated = vec!["--simulated"];
+    simulated.extend(aks);
+    let told = user.run(&simulated).expect(1).stderr();
+    assert!(told.starts_with("error: no hub runs here"), "{told}");
+    let eks = ["token", "--provider=eks", "--region=eu-west-1", "--cluster=one"];
+    for role in [None, Some("--role-arn=arn:aws:iam::111122223333:role/ops")] {
+        let args: Vec<&str> = eks.into_iter().chain(role).collect();
+        let told = user.run(&args).expect(1).stderr();
+        assert!(told.contains("give Fleetwright AWS credentials"), "{told}");
+    }
+    let told =
+        user.run(&["token", "--provider=eks", "--region=r", "--cluster=c", "--external-id=x"]);
+    assert!(told.expect(1).stderr().contains("--role-arn"));
+}
+
+#[test]
+fn a_hub_shows_its_metrics_where_somebody_asks_for_them() {
+    use std::io::{Read as _, Write as _};
+    let user = User::new();
+    let running = user.start(&["--metrics", "127.0.0.1:0"]);
+    running.until_it_says("Leave this running");
+    let said = running.stdout();
+    let (_, at) = said.split_once("  metrics at http://").expect("an address");
+    let (at, _) = at.split_once('/').expect("a path");
+    let get = |path: &str| {
+        let mut stream = std::net::TcpStream::connect(at).expect("connected");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        text
+    };
+    assert!(get("/readyz").starts_with("HTTP/1.1 200 OK"));
+    let metrics = get("/metrics");
+    let expected = "fleetwright_reconcile_queue_depth{controller=\"managed-cluster\"} 0";
+    assert!(metrics.contains(expected), "{metrics}");
 }
 
 #[test]

@@ -10,15 +10,19 @@ fn once(user: &User) -> crate::fixture::Ran {
     user.run(&["up", "--simulate", "--once", "--listen", "127.0.0.1:0", "-f", &example()])
 }
 
+/// Regions and pools of the example.
+const EXAMPLE: [(&str, &str); 3] =
+    [("eu-west-1", "general"), ("us-east-1", "batch, web"), ("westeurope", "sys, web")];
+
 /// Regions and pools; all must be active.
-fn names(clusters: &[SimCluster]) -> Vec<(&str, Vec<&str>)> {
-    assert!(clusters.iter().all(|one| one.status == "ACTIVE"), "{clusters:?}");
-    clusters
-        .iter()
-        .map(|one| {
-            (one.region.as_str(), one.nodegroups.iter().map(|pool| pool.name.as_str()).collect())
-        })
-        .collect()
+fn names(clusters: &[SimCluster]) -> Vec<(&str, String)> {
+    let active = |one: &SimCluster| ["ACTIVE", "Succeeded"].contains(&one.status.as_str());
+    assert!(clusters.iter().all(active), "{clusters:?}");
+    let pools = |one: &SimCluster| {
+        let names: Vec<&str> = one.nodegroups.iter().map(|pool| pool.name.as_str()).collect();
+        names.join(", ")
+    };
+    clusters.iter().map(|one| (one.region.as_str(), pools(one))).collect()
 }
 
 #[test]
@@ -29,23 +33,24 @@ fn once_ends_in_a_ready_table_and_a_second_one_creates_nothing() {
         first.starts_with("fleetwright 0.1.0   SIMULATED: reads no credentials, calls no cloud"),
         "{first}"
     );
-    assert!(first.contains("applied 4 objects"), "{first}");
-    assert!(first.contains("Ready 3/3 in "), "{first}");
+    assert!(first.contains("applied 6 objects"), "{first}");
+    assert!(first.contains("Ready 4/4 in "), "{first}");
     let table = first.split_once("\n\n").map(|(_, table)| table).unwrap_or_default();
     let expected = "\
-CLUSTER               PROVIDER  REGION     VERSION  READY  SYNCED  NODES  POLICY
-payments/payments-eu  eks       eu-west-1  1.34     True   True    4      1/1
-retail/retail-us      eks       us-east-1  1.34     True   True    3      1/1
+CLUSTER               PROVIDER  REGION      VERSION  READY  SYNCED  NODES  POLICY
+payments/payments-eu  eks       eu-west-1   1.34     True   True    4      1/1
+retail/retail-us      eks       us-east-1   1.34     True   True    3      1/1
+retail/retail-we      aks       westeurope  1.34.2   True   True    5      1/1
 
 POLICY    READY  COMPLIANT
-baseline  True   2/2
+baseline  True   3/3
 ";
     assert_eq!(table, expected);
     let made = user.inventory();
-    assert_eq!(names(&made), [("eu-west-1", vec!["general"]), ("us-east-1", vec!["batch", "web"])]);
+    assert_eq!(names(&made), EXAMPLE.map(|(region, pools)| (region, pools.to_owned())));
 
     let second = once(&user).expect(0).stdout();
-    assert!(second.contains("4 objects as declared"), "{second}");
+    assert!(second.contains("6 objects as declared"), "{second}");
     assert_eq!(user.inventory(), made, "nothing was made anew");
 }
 
@@ -58,9 +63,9 @@ fn killed_at_any_moment_the_next_up_ends_the_same() {
         running.kill();
     }
     let last = once(&user).expect(0).stdout();
-    assert!(last.contains("Ready 3/3 in "), "{last}");
+    assert!(last.contains("Ready 4/4 in "), "{last}");
     let made = user.inventory();
-    assert_eq!(names(&made), [("eu-west-1", vec!["general"]), ("us-east-1", vec!["batch", "web"])]);
+    assert_eq!(names(&made), EXAMPLE.map(|(region, pools)| (region, pools.to_owned())));
 }
 
 #[test]

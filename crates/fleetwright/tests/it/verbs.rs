@@ -1,5 +1,6 @@
 //! The verbs beside `up` and `plan`, against a running hub: what they say, and what they stop.
 
+use base64::Engine as _;
 use serde_json::Value;
 
 use crate::fixture::{User, example, example_text, until};
@@ -38,6 +39,7 @@ fn a_fleet_that_is_well_is_listed_explained_and_has_a_history() {
             ],
             [ONE, "eks", "eu-west-1", "1.34", "True", "True", "4", "1/1", "None"],
             ["retail/retail-us", "eks", "us-east-1", "1.34", "True", "True", "3", "1/1", "None"],
+            ["retail/retail-we", "aks", "westeurope", "1.34.2", "True", "True", "5", "1/1", "None"],
         ]
     );
     let got = json(&user, &["get", "-n", "retail", "retail-us", "-o", "json"]);
@@ -65,7 +67,7 @@ fn a_fleet_that_is_well_is_listed_explained_and_has_a_history() {
     assert_eq!(calls, ["eks:CreateCluster", "eks:CreateNodegroup"]);
     let plan = user.run(&["plan"]).expect(0).stdout();
     let expected =
-        "0 of 2 clusters · 0 cloud writes (0 now, 0 wait) · 0 deletes · nothing else touched\n";
+        "0 of 3 clusters · 0 cloud writes (0 now, 0 wait) · 0 deletes · nothing else touched\n";
     assert!(plan.ends_with(expected), "{plan}");
 }
 
@@ -170,7 +172,7 @@ fn an_edit_is_planned_as_text_json_and_markdown() {
     for expected in [
         "~ nodePools[general].size.max  12 → 16",
         "1.34 → 1.35 → 1.36  nodes roll twice  waits: window Mon 00:00 (",
-        "1 of 2 clusters · 5 cloud writes (1 now, 4 wait) · 0 deletes · nothing else touched    (-o markdown for a pull request)\n",
+        "1 of 3 clusters · 5 cloud writes (1 now, 4 wait) · 0 deletes · nothing else touched    (-o markdown for a pull request)\n",
     ] {
         assert!(text.contains(expected), "{expected:?} not in\n{text}");
     }
@@ -181,7 +183,7 @@ fn an_edit_is_planned_as_text_json_and_markdown() {
     assert_eq!(document["entries"][0]["cluster"], ONE);
     assert!(document["entries"][0]["lines"][1]["until"].is_string(), "{document:#}");
     let text = user.run(&["plan", "-f", &next, "-o", "markdown"]).expect(2).stdout();
-    assert!(text.starts_with("### Fleetwright plan: 1 of 2 clusters would change\n"), "{text}");
+    assert!(text.starts_with("### Fleetwright plan: 1 of 3 clusters would change\n"), "{text}");
     assert!(text.contains("| `12 → 16` | in place | now |"), "{text}");
 
     // What goes down is refused before it is tried.
@@ -207,4 +209,98 @@ fn an_edit_is_planned_as_text_json_and_markdown() {
         let ran = user.run(&["plan", "-f", &user.file("moved.yaml", &text)]).expect(1);
         assert!(ran.stderr().contains(expected), "{expected} not in\n{}", ran.stderr());
     }
+}
+
+#[test]
+fn an_aks_cluster_drifts_is_explained_and_guarded_like_any_other() {
+    const AKS: &str = "retail/retail-we";
+    let user = User::new();
+    let account = user.file("a.yaml", &example_text("11-azure-account.yaml"));
+    let good = example_text("21-aks-cluster.yaml");
+    let running = user.start(&["-f", &account, "-f", &user.file("c.yaml", &good)]);
+    running.until_it_says("Leave this running");
+    let hub = Kubectl { user: &user, kubeconfig: user.data().join("kubeconfig") };
+    let field = "jsonpath={.data.kubeconfig}";
+    let secret = hub.ok(&["get", "secret", "-n", "retail", "retail-we-kubeconfig", "-o", field]);
+    let kubeconfig = base64::engine::general_purpose::STANDARD.decode(secret).expect("base64");
+    let kubeconfig = user.file("member", &String::from_utf8(kubeconfig).expect("UTF-8")).into();
+    let member = Kubectl { user: &user, kubeconfig };
+    assert_eq!(member.ok(&["get", "nodes", "-o", "name"]).lines().count(), 5);
+
+    let writes = || {
+        let lines = json(&user, &["history", AKS, "-o", "json"]);
+        let lines = lines["lines"].as_array().cloned().unwrap_or_default();
+        let put = "aks:ManagedClusters_CreateOrUpdate";
+        lines.iter().filter(|line| line["operation"] == put).count()
+    };
+    assert_eq!(writes(), 1);
+    let change = "aks.apiServer.authorizedCidrs=0.0.0.0/0";
+    user.run(&["sim", "drift", AKS, change]).expect(0);
+    until("the drift is put back", || writes() == 2);
+    let ran = user.run(&["sim", "drift", AKS, "aks.location=moon"]).expect(1);
+    assert!(ran.stderr().contains("\"aks.location\" cannot drift; what can: "), "{}", ran.stderr());
+
+    user.run(&["sim", "fault", AKS, "denied"]).expect(0);
+    until("the denied access is explained", || {
+        let told = user.run(&["why", AKS]).expect(0).stdout();
+        told.contains("AuthorizationFailed")
+            && told.contains("the role of docs/guides/aks-role.json")
+            && told.contains("next look within ")
+    });
+    user.run(&["sim", "clear", AKS]).expect(0);
+    let well = || user.run(&["why", AKS]).expect(0).stdout().contains("Nothing is held up.");
+    until("it is well again", well);
+
+    // What cannot change on a living cluster is told before it is tried.
+    let eks = example_text("20-clusters.yaml");
+    let (_, eks) = eks.split_once("---\n").expect("two documents");
+    let other_cloud = eks.replace("retail-us", "retail-we");
+    let edit = |from: &str, to: &str| good.replacen(from, to, 1);
+    for (text, expected) in [
+        (
+            edit("location: westeurope", "location: northeurope"),
+            "spec.aks.location  location is immutable",
+        ),
+        (edit("rg-retail", "rg-other"), "spec.aks.resourceGroup  resourceGroup is immutable"),
+        (
+            edit("{access: Public, authorizedCidrs: [203.0.113.0/24]}", "{access: Private}"),
+            "access is immutable: AKS cannot change it on a living cluster",
+        ),
+        (edit("version: \"1.34\"", "version: \"1.33\""), "cannot go below the running version"),
+        (other_cloud, "the provider block cannot change for another: make a new object"),
+    ] {
+        let ran = user.run(&["plan", "-f", &user.file("moved.yaml", &text)]).expect(1);
+        let told = ran.stderr();
+        assert!(
+            told.contains("moved.yaml:") && told.contains(expected),
+            "{expected} not in\n{told}"
+        );
+    }
+}
+
+#[test]
+fn a_token_is_signed_by_the_role_that_was_asked_for() {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let user = User::new();
+    let running = user.start(&[]);
+    running.until_it_says("Leave this running");
+    let folder = format!("--simulated={}", user.data().display());
+    let role = "--role-arn=arn:aws:iam::111122223333:role/ops";
+    let eks = ["token", "--provider=eks", "--region=eu-west-1", "--cluster=one"];
+    let signed = |more: &[&str]| {
+        let args: Vec<&str> =
+            [folder.as_str()].into_iter().chain(eks).chain(more.to_vec()).collect();
+        let token = json(&user, &args)["status"]["token"].as_str().expect("a token").to_owned();
+        let url = URL_SAFE_NO_PAD.decode(token.strip_prefix("k8s-aws-v1.").expect("a prefix"));
+        String::from_utf8(url.expect("base64")).expect("a URL")
+    };
+    assert!(!signed(&[]).contains("X-Amz-Security-Token"));
+    assert!(signed(&[role, "--external-id=shop"]).contains("X-Amz-Security-Token"));
+    let aks = [&folder, "token", "--provider=aks", "--region=westeurope", "--cluster=a/b/c"];
+    let made = json(&user, &aks);
+    assert_eq!(made["status"]["token"].as_str().map(|token| token.split('.').count()), Some(3));
+    let mut wrong = aks.to_vec();
+    wrong.push(role);
+    let told = user.run(&wrong).expect(1).stderr();
+    assert_eq!(told, "error: --role-arn is for provider eks\n");
 }

@@ -1,18 +1,11 @@
 //! Why a decided step must wait.
 
-use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
-
 use super::order::{Rank, governed, is_birth};
 use super::{Draft, Face, Hold, Planner};
-use crate::{
-    Change, ChangeKind, KubernetesVersion, Phase, Resource, Seen, Update, UpdateState, Waiting,
-    WindowState,
-};
+use crate::{Change, ChangeKind, KubernetesVersion, Phase, Resource, Seen, Update, WindowState};
 
-/// After a change has failed, the same change is tried again no sooner than this.
-const RETRY: Duration = Duration::from_secs(600);
+const TO_BE_MADE: &str = "to be made";
+const TO_BE_WELL: &str = "to be well";
 
 /// What is under way on pools, so that nodes are taken from one pool at a time.
 #[derive(Debug)]
@@ -21,23 +14,34 @@ pub(super) struct Scene {
     disrupted: Option<Resource>,
     /// The pool or part that is being made or removed one at a time.
     single: Option<Resource>,
-    /// A pool that is being made.
-    born: Option<Resource>,
+    /// A pool that may have no nodes yet, and what is waited for.
+    born: Option<(Resource, &'static str)>,
 }
 
 impl Scene {
     pub(super) fn of(planner: Planner<'_>) -> Self {
         let pools = |resource: &Resource| matches!(resource, Resource::Pool(_));
-        let mut ours = planner.our_others();
         let changing = planner
             .our_others()
             .find(|(resource, face)| {
                 pools(resource) && face.is_busy() && face.phase != Phase::Creating
             })
             .map(|(resource, _)| resource);
-        let born = ours
-            .find(|(resource, face)| pools(resource) && face.phase == Phase::Creating)
-            .map(|(resource, _)| resource);
+        // One that failed has no nodes either. Where the cloud keeps it and tries again, it is in trouble, then it changes.
+        let unborn = |resource: &Resource, face: &Face<'_>| match face.phase {
+            Phase::Creating => Some(TO_BE_MADE),
+            Phase::Deleting => None,
+            _ if planner.is_leaving(resource) => None,
+            Phase::Failed => Some(TO_BE_MADE),
+            Phase::Updating => Some(TO_BE_WELL),
+            Phase::Active => (!face.trouble.is_empty()).then_some(TO_BE_WELL),
+        };
+        let born = planner.our_others().filter(|(resource, _)| pools(resource)).find_map(
+            |(resource, face)| {
+                let what = unborn(&resource, &face)?;
+                Some((resource, what))
+            },
+        );
         Self {
             disrupted: planner.begun().or(changing).or_else(|| planner.unknown_pool()),
             single: planner.single_in_motion(),
@@ -55,18 +59,8 @@ impl Scene {
             self.single = resource();
         }
         if is_birth(change) && matches!(change.resource, Resource::Pool(_)) {
-            self.born = resource();
+            self.born = resource().map(|resource| (resource, TO_BE_MADE));
         }
-    }
-}
-
-/// Kinds of change that a cloud's own record of them cannot tell apart: every roll of a pool names a version, and so does
-/// every change of a part that has one.
-fn family<'a>(resource: &Resource, what: &'a str) -> &'a str {
-    match (resource, what) {
-        (Resource::Pool(_), "version" | "launch-template" | "image") => "roll",
-        (Resource::Part(_), "version" | "configuration" | "role") => "update",
-        (_, what) => what,
     }
 }
 
@@ -91,6 +85,9 @@ impl Planner<'_> {
         if face.is_some_and(|face| face.is_busy()) || draft.touches(&change.resource) {
             return Some(busy(&change.resource));
         }
+        if let Some(hold) = self.locked(&change.resource, draft) {
+            return Some(hold);
+        }
         match Rank::of(change) {
             Rank::ControlPlaneVersion => self.before_upgrade(draft),
             Rank::PoolVersion | Rank::Roll | Rank::Replace => {
@@ -103,11 +100,32 @@ impl Planner<'_> {
         }
     }
 
+    /// Where the cloud takes one change of a cluster at a time: what keeps it from taking one of `resource`.
+    pub(super) fn locked(self, resource: &Resource, draft: &Draft) -> Option<Hold> {
+        if !self.at.rules.cloud.serial {
+            return None;
+        }
+        let is_pool = |other: &Resource| matches!(other, Resource::Pool(_));
+        let moves = |other: &Resource| match self.face(other) {
+            Seen::Present(face) => face.is_busy() || draft.touches(other),
+            Seen::Absent | Seen::Unknown { .. } => draft.touches(other),
+        };
+        match resource {
+            Resource::Cluster => {
+                let begun = draft.steps.iter().filter_map(crate::Step::resource);
+                let mut pools = self.others().chain(begun).filter(is_pool);
+                pools.find(moves).map(|pool| busy(&pool))
+            }
+            Resource::Pool(_) => moves(&Resource::Cluster).then(|| busy(&Resource::Cluster)),
+            Resource::Part(_) => None,
+        }
+    }
+
     /// What is being made or removed of that which the cloud moves one at a time, whosever it is.
     pub(super) fn single_in_motion(self) -> Option<Resource> {
         self.others().find(|resource| match (resource, self.face(resource)) {
             (Resource::Part(key), Seen::Present(face)) => {
-                key.holds_control_plane() && face.is_busy()
+                key.kind.holds_control_plane() && face.is_busy()
             }
             _ => false,
         })
@@ -122,27 +140,6 @@ impl Planner<'_> {
                 Some(Hold::until(format!("window {}", windows.local(opens)), opens))
             }
         }
-    }
-
-    /// The cloud gave this change up a short while ago.
-    fn after_failure(self, change: &Change, face: &Face<'_>, draft: &mut Draft) -> Option<Hold> {
-        let ChangeKind::Update(update) = &change.kind else { return None };
-        let last = face.last_update.filter(|last| {
-            family(&change.resource, &last.what) == family(&change.resource, &update.what)
-                && matches!(last.state, UpdateState::Failed | UpdateState::Cancelled)
-        })?;
-        let again = last.at.checked_add(SignedDuration::try_from(RETRY).ok()?).ok()?;
-        if again <= self.at.now {
-            return None;
-        }
-        let trouble = if last.trouble.is_empty() { "no reason given" } else { &last.trouble };
-        draft.waiting.push(Waiting {
-            what: format!("another try at {} of {}", update.what, super::the(&change.resource)),
-            on: format!("{}: {trouble}", self.at.address.provider),
-            until: Some(again),
-        });
-        let why = format!("the last one failed: {trouble}; again at {}", clock(again));
-        Some(Hold::until(why, again))
     }
 
     /// The control plane takes its next version only when all is quiet and no pool is behind.
@@ -202,7 +199,7 @@ impl Planner<'_> {
         let single = single(change, scene);
         let is_pool = matches!(change.resource, Resource::Pool(_));
         let born = scene.born.as_ref().filter(|_| is_pool);
-        single.or_else(|| born.map(|born| Hold::on(format!("{born} to be made"))))
+        single.or_else(|| born.map(|(born, what)| Hold::on(format!("{born} {what}"))))
     }
 
     fn until_quiet(self, resource: &Resource) -> Hold {
@@ -240,13 +237,9 @@ pub(super) fn busy(resource: &Resource) -> Hold {
 fn is_single(change: &Change) -> bool {
     let Resource::Part(key) = &change.resource else { return false };
     let moves = matches!(change.kind, ChangeKind::Create { .. } | ChangeKind::Delete);
-    moves && key.holds_control_plane()
+    moves && key.kind.holds_control_plane()
 }
 
 fn single(change: &Change, scene: &Scene) -> Option<Hold> {
     scene.single.as_ref().filter(|_| is_single(change)).map(busy)
-}
-
-fn clock(instant: Timestamp) -> String {
-    instant.strftime("%H:%M UTC").to_string()
 }

@@ -1,7 +1,7 @@
 //! The cluster shall be gone, or be let go.
 
 use super::hold::busy;
-use super::whose::Standing;
+use super::whose::{Standing, has_tags};
 use super::{Draft, Face, Planner};
 use crate::{CloudAction, MemberStep, Phase, Plan, Resource, Seen, Step, Waiting};
 
@@ -33,18 +33,19 @@ impl<'a> Planner<'a> {
             Some(Phase::Active | Phase::Updating | Phase::Failed) | None => {}
         }
         // What ends with the control plane need not be seen for that to go: a list that is denied must not keep it.
-        let ends_with_it = |resource: &Resource| match resource {
-            Resource::Part(key) => cluster.is_some() && !key.holds_control_plane(),
-            Resource::Cluster | Resource::Pool(_) => false,
-        };
-        self.tell_unknown(&mut draft, self.others().filter(|resource| !ends_with_it(resource)));
+        let needed = |resource: &Resource| cluster.is_none() || self.holds_control_plane(resource);
+        self.tell_unknown(&mut draft, self.others().filter(needed));
         self.empty(&mut draft, cluster.is_some());
         let is_quiet = draft.steps.is_empty() && draft.held.is_empty() && draft.waiting.is_empty();
         if is_quiet && cluster.is_none() {
             return self.gone();
         }
         if is_quiet {
-            self.put(&mut draft, self.step(&Resource::Cluster, CloudAction::Delete));
+            let delete = self.step(&Resource::Cluster, CloudAction::Delete);
+            match self.after_failed_deletion(&Resource::Cluster, &mut draft) {
+                Some(hold) => draft.hold(delete, hold),
+                None => self.put(&mut draft, delete),
+            }
         }
         self.finish(draft)
     }
@@ -55,17 +56,25 @@ impl<'a> Planner<'a> {
         if self.our_cluster().is_none() {
             return false;
         }
-        for resource in self.others() {
+        for resource in self.others().filter(has_tags) {
             let Seen::Present(face) = self.face(&resource) else { continue };
             if face.phase == Phase::Deleting {
                 continue;
             }
             if let Standing::Claimable(Some(from)) = self.standing(&resource, face.tags) {
-                let action = CloudAction::Claim { tags: self.at.tags.clone(), from: Some(from) };
-                self.put(draft, self.step(&resource, action));
+                self.put_claim(draft, &resource, Some(from));
             }
         }
-        !draft.steps.is_empty()
+        !draft.steps.is_empty() || !draft.held.is_empty()
+    }
+
+    /// Whether the cloud keeps the control plane while this is there; the rest ends with it.
+    fn holds_control_plane(self, resource: &Resource) -> bool {
+        match resource {
+            Resource::Cluster => false,
+            Resource::Pool(_) => !self.at.rules.cloud.pools_end_with_control_plane,
+            Resource::Part(key) => key.kind.holds_control_plane(),
+        }
     }
 
     fn our_cluster(self) -> Option<Face<'a>> {
@@ -80,10 +89,7 @@ impl<'a> Planner<'a> {
         let mut single = self.single_in_motion();
         for resource in self.others() {
             let Seen::Present(face) = self.face(&resource) else { continue };
-            let holds = match &resource {
-                Resource::Part(key) => key.holds_control_plane(),
-                Resource::Cluster | Resource::Pool(_) => true,
-            };
+            let holds = self.holds_control_plane(&resource);
             let is_ours = self.is_ours(&face);
             // A stranger's resource holds nothing up but a control plane of ours.
             let concerns_us = if cluster_is_ours { holds } else { is_ours };
@@ -100,15 +106,19 @@ impl<'a> Planner<'a> {
                     "{resource} to be made, since the cloud refuses to delete it before"
                 ))),
                 Phase::Active | Phase::Updating | Phase::Failed => {
-                    let delete = self.step(&resource, CloudAction::Delete);
-                    let is_single = matches!(&resource, Resource::Part(key) if key.holds_control_plane());
+                    let is_single = matches!(&resource, Resource::Part(key) if key.kind.holds_control_plane());
+                    let delete = || self.step(&resource, CloudAction::Delete);
+                    if let Some(hold) = self.after_failed_deletion(&resource, draft) {
+                        draft.hold(delete(), hold);
+                        continue;
+                    }
                     match &single {
-                        Some(first) if is_single => draft.hold(delete, busy(first)),
+                        Some(first) if is_single => draft.hold(delete(), busy(first)),
                         _ => {
+                            self.put_unlocked(draft, &resource, CloudAction::Delete);
                             if is_single {
                                 single = Some(resource);
                             }
-                            self.put(draft, delete);
                         }
                     }
                 }
@@ -127,13 +137,13 @@ impl<'a> Planner<'a> {
             return self.finish(draft);
         }
         self.tell_unknown(&mut draft, self.others());
-        for (resource, _) in self.our_others() {
-            self.put(&mut draft, self.step(&resource, CloudAction::Release));
+        for (resource, _) in self.our_others().filter(|(resource, _)| has_tags(resource)) {
+            self.put_unlocked(&mut draft, &resource, CloudAction::Release);
         }
-        if self.our_cluster().is_some() && draft.waiting.is_empty() {
-            self.put(&mut draft, self.step(&Resource::Cluster, CloudAction::Release));
+        if self.our_cluster().is_some() && draft.waiting.is_empty() && draft.held.is_empty() {
+            self.put_unlocked(&mut draft, &Resource::Cluster, CloudAction::Release);
         }
-        if draft.steps.is_empty() && draft.waiting.is_empty() {
+        if draft.steps.is_empty() && draft.waiting.is_empty() && draft.held.is_empty() {
             self.gone()
         } else {
             self.finish(draft)

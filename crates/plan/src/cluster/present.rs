@@ -173,7 +173,7 @@ impl Planner<'_> {
         }
     }
 
-    fn is_leaving(self, resource: &Resource) -> bool {
+    pub(super) fn is_leaving(self, resource: &Resource) -> bool {
         self.at.changes.iter().any(|change| {
             change.resource == *resource
                 && matches!(change.kind, ChangeKind::Delete | ChangeKind::Retire { .. })

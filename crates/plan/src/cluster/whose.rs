@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetwright_api_types::{ANNOTATION_TAKE_OVER, Adoption};
-use fleetwright_names::{Ownership, PoolName, Uid};
+use fleetwright_names::{Ownership, PoolName, TAG_POOL, Uid};
 
 use super::{Draft, Planner, the};
 use crate::{ChangeKind, CloudAction, Phase, Problem, Resource, Seen};
@@ -89,7 +89,7 @@ impl Planner<'_> {
         }
         let declared = self.at.changes.iter().filter(|change| change.kind == ChangeKind::Claim);
         let declared: BTreeSet<&Resource> = declared.map(|change| &change.resource).collect();
-        for resource in self.others() {
+        for resource in self.others().filter(has_tags) {
             let Seen::Present(face) = self.face(&resource) else { continue };
             if face.phase == Phase::Deleting {
                 continue;
@@ -106,9 +106,28 @@ impl Planner<'_> {
         }
     }
 
-    fn put_claim(self, draft: &mut Draft, resource: &Resource, from: Option<Uid>) {
-        let action = CloudAction::Claim { tags: self.at.tags.clone(), from };
-        self.put(draft, self.step(resource, action));
+    /// Claims now, or as soon as the cloud takes it.
+    pub(super) fn put_claim(self, draft: &mut Draft, resource: &Resource, from: Option<Uid>) {
+        let mut tags = self.at.tags.clone();
+        if let Resource::Pool(name) = resource {
+            // In the same write: which declared pool it is.
+            let seen = self.at.snapshot.pools.get(name).and_then(Seen::present);
+            let stands_for = seen.map_or(name, |seen| &seen.stands_for);
+            tags.insert(TAG_POOL.to_owned(), stands_for.to_string());
+        }
+        self.put_unlocked(draft, resource, CloudAction::Claim { tags, from });
+    }
+
+    /// Does now what costs nobody anything, or as soon as the cloud takes it.
+    pub(super) fn put_unlocked(self, draft: &mut Draft, on: &Resource, action: CloudAction) {
+        let step = self.step(on, action);
+        match self.locked(on, draft) {
+            Some(hold) => {
+                draft.moving = true;
+                draft.hold(step, hold);
+            }
+            None => self.put(draft, step),
+        }
     }
 
     /// Whether the control plane is ours; what is to be waited for or refused otherwise goes to `draft`.
@@ -134,5 +153,13 @@ impl Planner<'_> {
             Phase::Active | Phase::Updating => {}
         }
         Some(standing)
+    }
+}
+
+/// What has none belongs to whom its control plane belongs.
+pub(super) const fn has_tags(resource: &Resource) -> bool {
+    match resource {
+        Resource::Part(key) => key.kind.has_tags(),
+        Resource::Cluster | Resource::Pool(_) => true,
     }
 }

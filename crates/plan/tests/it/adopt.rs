@@ -42,6 +42,16 @@ fn a_claim_bears_every_tag_and_names_nobody_before() {
 }
 
 #[test]
+fn a_claimed_pool_is_told_which_declared_pool_it_is_in_the_same_write() {
+    let plan = planned(
+        "{goal: Present, adoption: Existing, cluster: ours Active, pools: {a: untagged Active}, changes: [claim a]}",
+    );
+    let [Step::Cloud(step)] = plan.steps.as_slice() else { panic!("{plan}") };
+    let CloudAction::Claim { tags, .. } = &step.action else { panic!("{plan}") };
+    assert_eq!(tags.get("fleetwright.dev/pool").map(String::as_str), Some("a"));
+}
+
+#[test]
 fn what_is_claimed_is_changed_only_after_the_next_look() {
     check(
         "{goal: Present, adoption: Existing, cluster: untagged Active, pools: {a: untagged Active},

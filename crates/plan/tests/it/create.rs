@@ -288,7 +288,22 @@ fn a_create_carries_the_providers_body_and_a_token_of_its_own() {
         steps[0].action,
         fleetwright_plan::CloudAction::Create { body: json!({"name": "a"}) }
     );
-    // sha256("1a/3/Create/pool a"), taken with sha256sum.
-    assert_eq!(steps[0].token, "2bb915ed0e4921893bbe8645984c32d592b382d182fa2e6382cf6335a02a8604");
+    // sha256("1a/3/Create 2992380/pool a"), taken with sha256sum; so many times ten minutes are over since 1970.
+    assert_eq!(steps[0].token, "c73fd2dbb151305dda912d43fd530c4620746cdc4f19a9b9cca75caff879e8f8");
     assert_ne!(steps[0].token, steps[1].token);
+}
+
+#[test]
+fn what_is_made_again_later_has_another_token() {
+    let token = |hour: &str| {
+        let case = format!(
+            "{{now: '2026-11-23T{hour}Z', goal: Present, cluster: ours Active, changes: [create a]}}"
+        );
+        match &planned(&case).steps[..] {
+            [Step::Cloud(step)] => step.token.clone(),
+            other => panic!("one step: {other:?}"),
+        }
+    };
+    assert_eq!(token("10:00:00"), token("10:09:59"), "a repeated request is the same request");
+    assert_ne!(token("10:00:00"), token("10:10:00"), "somebody deleted it meanwhile");
 }

@@ -1,6 +1,6 @@
 //! The cluster shall be gone, or let go.
 
-use crate::check::{WHOSE, check, planned};
+use crate::check::{IDLE, WHOSE, check, planned};
 
 #[test]
 fn pools_go_before_the_control_plane() {
@@ -273,5 +273,102 @@ fn held_deletes_hold_what_is_outside_too() {
     check(
         "{goal: Absent, cluster: ours Active, deletes-held: the fuse, clean-up: '10:10', outside: [LoadBalancer shop/web]}",
         &[". later: - delete LoadBalancer shop/web (waits: the fuse, on a person)"],
+    );
+}
+
+#[test]
+fn a_deletion_that_failed_is_not_sent_again_at_once() {
+    let cluster = "{goal: Absent, cluster: ours Active last=delete/Failed/09:55/a_lock";
+    check(
+        &format!("{cluster}}}"),
+        &[
+            ". later: - delete control plane  eks:eu-west-1/shop-eu (waits: the last one failed: a lock; again at 10:05 UTC)",
+            ". waits for another try at the deletion of the control plane, on eks: a lock",
+        ],
+    );
+    assert_eq!(planned(&format!("{cluster}}}")).requeue, Some(IDLE), "nothing moves");
+    check(
+        &format!("{cluster}, now: '2026-11-23T10:05:00Z'}}"),
+        &[
+            "- delete control plane  eks:eu-west-1/shop-eu",
+            ". waits for the control plane to go, which failed before, on eks: a lock",
+        ],
+    );
+    // The declaration was changed since.
+    check(
+        &format!("{cluster}, edited: '09:56'}}"),
+        &["- delete control plane  eks:eu-west-1/shop-eu"],
+    );
+    // Another change failed.
+    check(
+        "{goal: Absent, cluster: ours Active last=logging/Failed/09:55/no}",
+        &["- delete control plane  eks:eu-west-1/shop-eu"],
+    );
+}
+
+#[test]
+fn a_failed_deletion_holds_up_nothing_else() {
+    check(
+        "{goal: Absent, cluster: ours Active,
+          pools: {a: ours Active last=delete/Failed/09:58/a_lock, b: ours Failed last=delete/Cancelled/09:59, c: ours Active},
+          parts: {fargate x: ours Active last=delete/Failed/09:59/no, fargate y: ours Active}}",
+        &[
+            "- delete pool c  eks:eu-west-1/shop-eu",
+            "- delete Fargate profile y  eks:eu-west-1/shop-eu",
+            ". later: - delete pool a  eks:eu-west-1/shop-eu (waits: the last one failed: a lock; again at 10:08 UTC)",
+            ". later: - delete pool b  eks:eu-west-1/shop-eu (waits: the last one failed: no reason given; again at 10:09 UTC)",
+            ". later: - delete Fargate profile x  eks:eu-west-1/shop-eu (waits: the last one failed: no; again at 10:09 UTC)",
+            ". waits for another try at the deletion of pool a, on eks: a lock",
+            ". waits for another try at the deletion of pool b, on eks: no reason given",
+            ". waits for another try at the deletion of Fargate profile x, on eks: no",
+        ],
+    );
+    // Where pools end with the control plane, theirs that failed are none of its business.
+    check(
+        "{goal: Absent, azure-like: true, cluster: ours Active, pools: {a: ours Active last=delete/Failed/09:58/a_lock}}",
+        &["- delete control plane  eks:eu-west-1/shop-eu"],
+    );
+}
+
+#[test]
+fn a_deletion_that_failed_waits_under_a_living_control_plane_too() {
+    check(
+        "{goal: Present, cluster: ours Active,
+          pools: {a: ours Active last=delete/Failed/09:58/a_lock, b: ours Active}, parts: {addon dns: ours Active last=delete/Failed/09:57/no},
+          changes: [delete a, delete b, delete addon dns]}",
+        &[
+            "- delete pool b  eks:eu-west-1/shop-eu",
+            ". later: - delete managed add-on dns  eks:eu-west-1/shop-eu (waits: the last one failed: no; again at 10:07 UTC)",
+            ". later: - delete pool a  eks:eu-west-1/shop-eu (waits: the last one failed: a lock; again at 10:08 UTC)",
+            ". waits for another try at the deletion of managed add-on dns, on eks: no",
+            ". waits for another try at the deletion of pool a, on eks: a lock",
+        ],
+    );
+    check(
+        "{goal: Present, cluster: ours Active, pools: {a: ours Active last=delete/Failed/09:58/a_lock, b: ours Active}, drains: {a: 3 3 0},
+          changes: [retire a for b]}",
+        &[
+            ". later: - delete pool a  eks:eu-west-1/shop-eu (waits: the last one failed: a lock; again at 10:08 UTC)",
+            ". waits for another try at the deletion of pool a, on eks: a lock",
+        ],
+    );
+}
+
+/// A pool under a new name is made beside the old one, and the cloud may keep what it could not make.
+#[test]
+fn a_pool_goes_only_once_those_that_stay_are_well() {
+    let case = |new: &str| {
+        format!(
+            "{{goal: Present, cluster: ours Active, pools: {{a: ours Active, b: ours {new}}}, changes: [delete a]}}"
+        )
+    };
+    let later = ". later: - delete pool a  eks:eu-west-1/shop-eu (waits: pool b to be well)";
+    check(&case("Active no quota"), &[later]);
+    check(&case("Updating"), &[later, ". waits for pool b to change, on eks"]);
+    check(&case("Active"), &["- delete pool a  eks:eu-west-1/shop-eu"]);
+    // Neither that which goes itself, nor another one that goes.
+    check(
+        "{goal: Present, cluster: ours Active, pools: {a: ours Active no quota, b: ours Active no quota}, changes: [delete a, delete b]}",
+        &["- delete pool a  eks:eu-west-1/shop-eu", "- delete pool b  eks:eu-west-1/shop-eu"],
     );
 }

@@ -37,6 +37,7 @@ proptest! {
         }
         let mut cloud = Toy::like(&world);
         cloud.failing = failing;
+        cloud.rules = rules.cloud;
         if rules.windows.is_some() {
             cloud.tick = Duration::from_secs(3600);
         }
@@ -109,13 +110,16 @@ fn strangers(cloud: &Toy, rules: &Rules) -> BTreeMap<Resource, BTreeMap<String, 
     let Some(host) = cloud.cluster.as_ref().filter(|host| host.phase != Phase::Deleting) else {
         return BTreeMap::new();
     };
-    let pools = cloud.pools.iter().filter(|(_, pool)| pool.phase != Phase::Deleting);
+    // Where pools end with their control plane, nobody's pool outlives it.
+    let pools = cloud.pools.iter().filter(|(_, pool)| {
+        pool.phase != Phase::Deleting && !rules.cloud.pools_end_with_control_plane
+    });
     let pools = pools.map(|(name, pool)| (Resource::Pool(name.clone()), pool.tags.clone()));
     // Parts other than Fargate profiles end with their control plane.
     let parts = cloud
         .parts
         .iter()
-        .filter(|(key, part)| key.holds_control_plane() && part.phase != Phase::Deleting);
+        .filter(|(key, part)| key.kind.holds_control_plane() && part.phase != Phase::Deleting);
     let parts = parts.map(|(key, part)| (Resource::Part(key.clone()), part.tags.clone()));
     pools
         .chain(parts)
@@ -140,11 +144,14 @@ fn at_rest(goal: Goal, wish: &Wish, cloud: &Toy, last: &Plan) -> Result<(), Test
             }
         }
         Goal::Absent => {
-            prop_assert!(pools.is_empty(), "{:?}", cloud);
+            let go_with_it = cloud.rules.pools_end_with_control_plane && cluster.is_some();
+            prop_assert!(pools.is_empty() || go_with_it, "{:?}", cloud);
             // Only a stranger's pool or profile may keep our control plane.
             prop_assert!(cluster.is_none() == last.gone, "{}", last);
-            let holds = cloud.parts.keys().any(|key| key.holds_control_plane());
-            prop_assert!(cluster.is_none() || !cloud.pools.is_empty() || holds, "{:?}", cloud);
+            let holds = cloud.parts.keys().any(|key| key.kind.holds_control_plane());
+            let holds =
+                holds || (!cloud.pools.is_empty() && !cloud.rules.pools_end_with_control_plane);
+            prop_assert!(cluster.is_none() || holds, "{:?}", cloud);
         }
         Goal::Released => prop_assert!(last.gone && pools.is_empty() && cluster.is_none()),
     }

@@ -175,16 +175,40 @@ fn a_failed_change_is_tried_again_after_ten_minutes() {
     );
 }
 
+/// The cloud tells of the last one only: two that fail would take turns.
 #[test]
-fn a_failed_change_holds_no_other_kind_up() {
+fn a_failed_change_holds_every_other_setting_of_the_same_thing_up() {
+    let case = |edited: &str| {
+        format!(
+            "{{goal: Present, cluster: ours Active last=endpoint/Failed/09:55/no{edited}, pools: {{a: ours Active}},
+              changes: ['update cluster: endpoint; spec.e; 1; 2', 'update cluster: logging; spec.l; 1; 2', 'update a: config; spec.a; 1; 2']}}"
+        )
+    };
     check(
-        "{goal: Present, cluster: ours Active last=endpoint/Failed/09:55/no,
-          changes: ['update cluster: endpoint; spec.e; 1; 2', 'update cluster: logging; spec.l; 1; 2']}",
+        &case(""),
         &[
-            "~ update control plane logging  spec.l: declared 1, found 2",
+            "~ update pool a config  spec.a: declared 1, found 2",
             ". later: ~ update control plane endpoint  spec.e: declared 1, found 2 (waits: the last one failed: no; again at 10:05 UTC)",
+            ". later: ~ update control plane logging  spec.l: declared 1, found 2 (waits: the last change, endpoint, failed: no; again at 10:05 UTC)",
             ". waits for another try at endpoint of the control plane, on eks: no",
+            ". waits for logging of the control plane, since its endpoint failed, on eks: no",
         ],
+    );
+    check(
+        &case(", edited: '09:56'"),
+        &[
+            "~ update control plane endpoint  spec.e: declared 1, found 2",
+            "~ update pool a config  spec.a: declared 1, found 2",
+            ". later: ~ update control plane logging  spec.l: declared 1, found 2 (waits: update of control plane)",
+        ],
+    );
+}
+
+#[test]
+fn an_upgrade_waits_for_no_failed_setting() {
+    check(
+        "{goal: Present, cluster: ours Active last=endpoint/Failed/09:55/no, changes: ['upgrade cluster: 1.34 1.35 1.35']}",
+        &["~ upgrade control plane 1.34 → 1.35"],
     );
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use fleetwright_names::{Ownership, PoolName, TAG_RELEASED};
 use fleetwright_plan::{
-    CloudAction, CloudStep, Drain, KubernetesVersion, MemberStep, Outside, PartKey, Phase,
-    Resource, Seen, SeenCluster, SeenPart, SeenPool, SeenUpdate, Snapshot, Step, Update,
+    CloudAction, CloudRules, CloudStep, Drain, KubernetesVersion, MemberStep, Outside, PartKey,
+    Phase, Resource, Seen, SeenCluster, SeenPart, SeenPool, SeenUpdate, Snapshot, Step, Update,
     UpdateState,
 };
 use jiff::Timestamp;
@@ -34,6 +34,8 @@ pub(crate) struct Toy {
     pub(crate) tick: Duration,
     /// So many of the next changes are given up.
     pub(crate) failing: usize,
+    /// What it allows beside that.
+    pub(crate) rules: CloudRules,
     changes: usize,
 }
 
@@ -49,6 +51,7 @@ impl Toy {
             now: "2026-11-23T10:00:00Z".parse().expect("an instant"),
             tick: Duration::from_secs(300),
             failing: 0,
+            rules: CloudRules::default(),
             changes: 0,
             cluster,
         };
@@ -130,12 +133,15 @@ impl Toy {
         }
         let behind = self.pools.values().filter(|pool| is_ours(step, &pool.tags));
         let behind = behind.map(|pool| version(&pool.version)).min();
+        let locked = self.rules.serial && self.pools.values().any(|pool| moves(pool.phase));
+        assert!(!locked || step.action == CloudAction::Delete, "{step}: a pool changes");
         let Some(found) = &mut self.cluster else { return gone(step) };
         match &step.action {
             CloudAction::Create { .. } => panic!("{step}: the name is taken"),
             CloudAction::Delete => {
-                assert!(self.pools.is_empty(), "{step}: pools are left");
-                let holds = self.parts.keys().any(PartKey::holds_control_plane);
+                let go_with_it = self.rules.pools_end_with_control_plane;
+                assert!(go_with_it || self.pools.is_empty(), "{step}: pools are left");
+                let holds = self.parts.keys().any(|key| key.kind.holds_control_plane());
                 assert!(!holds, "{step}: Fargate profiles are left");
                 mark_deleting(step, &found.tags, &mut found.phase);
             }
@@ -162,6 +168,9 @@ impl Toy {
 
     fn act_on_pool(&mut self, name: &PoolName, step: &CloudStep) {
         let host = self.cluster.as_ref().map(|host| version(&host.version));
+        let locked =
+            self.rules.serial && self.cluster.as_ref().is_some_and(|host| moves(host.phase));
+        assert!(!locked, "{step}: the control plane changes");
         if let (CloudAction::Create { body }, None) = (&step.action, self.pools.get(name)) {
             self.host(step);
             let mut made = seen_pool(name, "ours", Phase::Creating, "");
@@ -230,9 +239,10 @@ impl Toy {
 
     fn one_at_a_time(&self, key: &PartKey, step: &CloudStep) {
         let moving = |(other, part): (&PartKey, &SeenPart)| {
-            other.holds_control_plane() && matches!(part.phase, Phase::Creating | Phase::Deleting)
+            other.kind.holds_control_plane()
+                && matches!(part.phase, Phase::Creating | Phase::Deleting)
         };
-        let busy = key.holds_control_plane() && self.parts.iter().any(moving);
+        let busy = key.kind.holds_control_plane() && self.parts.iter().any(moving);
         assert!(!busy, "{step}: one at a time");
     }
 }
@@ -258,6 +268,10 @@ pub(crate) fn merge(body: &mut Value, with: &Value) {
     for (key, value) in with.as_object().expect("an object") {
         body[key] = value.clone();
     }
+}
+
+const fn moves(phase: Phase) -> bool {
+    matches!(phase, Phase::Creating | Phase::Updating | Phase::Deleting)
 }
 
 fn is_ours(step: &CloudStep, tags: &BTreeMap<String, String>) -> bool {

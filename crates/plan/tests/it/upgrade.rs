@@ -184,7 +184,7 @@ fn a_failed_upgrade_lets_images_roll_meanwhile() {
 #[test]
 fn a_failed_image_roll_is_not_begun_again_at_once() {
     check(
-        "{goal: Present, cluster: ours Active, pools: {a: ours Active last=version/Failed/09:55/eviction},
+        "{goal: Present, cluster: ours Active, pools: {a: ours Active last=image/Failed/09:55/eviction},
           changes: ['roll a: image; spec.i; new; old']}",
         &[
             ". later: ~ roll pool a image old → new (waits: the last one failed: eviction; again at 10:05 UTC)",

@@ -2,7 +2,8 @@
 //!
 //! - A thing in the cloud is `WHOSE PHASE [OPTION…] [TROUBLE]`, for example `ours Failed no subnets`; or `absent`; or
 //!   `unknown WHY`. Options: `v=1.33`, `size=0`, `for=DECLARED`, `last=WHAT/STATE/HH:MM[/trouble_in_one_word]`.
-//! - A place is `cluster`, the name of a pool, or `addon NAME`, `entry NAME`, `identity NAME`, `fargate NAME`.
+//! - A place is `cluster`, the name of a pool, or `addon NAME`, `entry NAME`, `identity NAME`, `fargate NAME`,
+//!   `schedule NAME`, which has no tags of its own.
 //! - A change is one of the sentences that [`change`] reads, differences apart by `; `.
 //! - An hour is one of the case's day.
 
@@ -14,9 +15,10 @@ use fleetwright_api_types::{
 };
 use fleetwright_names::{PoolName, Uid};
 use fleetwright_plan::{
-    Change, ChangeKind, CloudAction, CloudStep, Difference, Drain, Goal, KubernetesVersion,
-    MemberStep, ObjectRef, Outside, PartKey, Phase, PoolWay, Replacement, Resource, Seen,
-    SeenUpdate, Snapshot, Step, Update, UpdateState, Upgrade, Waiting, Windows,
+    Change, ChangeKind, CloudAction, CloudRules, CloudStep, Difference, Drain, Goal,
+    KubernetesVersion, MemberStep, ObjectRef, Outside, PartKey, PartKind, Phase, PoolWay,
+    Replacement, Resource, Seen, SeenUpdate, Snapshot, Step, Update, UpdateState, Upgrade, Waiting,
+    Windows,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -53,6 +55,12 @@ pub(crate) struct Case {
     hands_off: Option<Timestamp>,
     deletes_held: Option<String>,
     clean_up: Option<String>,
+    edited: Option<String>,
+    /// The cloud takes one change of a cluster at a time, and pools go with their control plane.
+    #[serde(default)]
+    azure_like: bool,
+    /// For so many seconds the cloud asked to be left alone.
+    retry_after: Option<u64>,
     /// `NODES CORDONED PODS [HH:MM] [WHAT BLOCKS]`, by pool.
     #[serde(default)]
     drains: BTreeMap<PoolName, String>,
@@ -97,6 +105,9 @@ impl Case {
         rules.hands_off_until = self.hands_off;
         rules.deletes_held =
             self.deletes_held.as_deref().map(|what| Waiting::new(what, "a person"));
+        rules.edited_at = self.edited.as_deref().map(|hour| at(world.now, hour));
+        rules.cloud =
+            CloudRules { serial: self.azure_like, pools_end_with_control_plane: self.azure_like };
         rules.clean_up_until = self.clean_up.as_deref().map(|hour| at(world.now, hour));
         world
     }
@@ -137,6 +148,7 @@ impl Case {
             snapshot.parts.insert(key, part);
         }
         let drains = self.drains.iter().map(|(name, text)| (name.clone(), drain(now, text)));
+        snapshot.retry_after = self.retry_after.map(Duration::from_secs);
         snapshot.member.drains = drains.collect();
         snapshot.member.outside =
             self.outside.as_ref().map(|list| list.iter().map(|text| outside(text)).collect());
@@ -245,16 +257,24 @@ fn phase(word: &str) -> Phase {
     }
 }
 
-pub(crate) fn part(kind: &'static str, name: &str) -> PartKey {
+/// Kinds of parts as clouds have them.
+pub(crate) const ADD_ON: PartKind = PartKind::new("managed add-on");
+pub(crate) const ENTRY: PartKind = PartKind::new("access entry");
+const IDENTITY: PartKind = PartKind::new("pod identity");
+pub(crate) const FARGATE: PartKind = PartKind::holding("Fargate profile");
+const SCHEDULE: PartKind = PartKind::untagged("maintenance configuration");
+
+pub(crate) fn part(kind: PartKind, name: &str) -> PartKey {
     PartKey { kind, name: name.into() }
 }
 
 fn place(words: &str) -> Resource {
     match words.split_once(' ') {
-        Some(("addon", name)) => Resource::Part(part("managed add-on", name)),
-        Some(("entry", name)) => Resource::Part(part("access entry", name)),
-        Some(("identity", name)) => Resource::Part(part("pod identity", name)),
-        Some(("fargate", name)) => Resource::Part(part(PartKey::FARGATE_PROFILE, name)),
+        Some(("addon", name)) => Resource::Part(part(ADD_ON, name)),
+        Some(("entry", name)) => Resource::Part(part(ENTRY, name)),
+        Some(("identity", name)) => Resource::Part(part(IDENTITY, name)),
+        Some(("fargate", name)) => Resource::Part(part(FARGATE, name)),
+        Some(("schedule", name)) => Resource::Part(part(SCHEDULE, name)),
         Some(_) => panic!("{words:?} is no place"),
         None if words == "cluster" => Resource::Cluster,
         None => pool(words),

@@ -3,8 +3,8 @@
 use fleetwright_api_types::{Adoption, Governed, ManagementMode};
 use fleetwright_names::{PoolName, Uid};
 use fleetwright_plan::{
-    Change, ChangeKind, Goal, ObjectRef, Outside, PartKey, Phase, Replacement, Resource, Rules,
-    Seen, SeenCluster, SeenPart, SeenPool, Snapshot, Update, Upgrade, Waiting,
+    Change, ChangeKind, CloudRules, Goal, ObjectRef, Outside, PartKey, Phase, Replacement,
+    Resource, Rules, Seen, SeenCluster, SeenPart, SeenPool, Snapshot, Update, Upgrade, Waiting,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::check::{WHOSE, World, name, seen_cluster, seen_part, seen_pool, unknown};
 use crate::toy::{PoolWish, Wish};
-use crate::words::{part, upgrade, version, windows};
+use crate::words::{ADD_ON, ENTRY, FARGATE, part, upgrade, version, windows};
 
 pub(crate) fn goals() -> impl Strategy<Value = Goal> {
     select(vec![Goal::Present, Goal::Absent, Goal::Released])
@@ -42,8 +42,7 @@ fn found_names() -> impl Strategy<Value = PoolName> {
 }
 
 fn keys() -> impl Strategy<Value = PartKey> {
-    let fargate = PartKey::FARGATE_PROFILE;
-    select(vec![("managed add-on", "x"), ("access entry", "y"), (fargate, "f"), (fargate, "g")])
+    select(vec![(ADD_ON, "x"), (ENTRY, "y"), (FARGATE, "f"), (FARGATE, "g")])
         .prop_map(|(kind, name)| part(kind, name))
 }
 
@@ -159,10 +158,15 @@ pub(crate) fn working_rules() -> impl Strategy<Value = Rules> {
     }));
     let adoption = prop_oneof![3 => Just(Adoption::Never), 1 => Just(Adoption::Existing)];
     let take_over = prop::option::of(Just(Uid::new("0f").expect("uid")));
-    (windows, adoption, take_over).prop_map(|(windows, adoption, take_over)| Rules {
+    let cloud =
+        (any::<bool>(), any::<bool>()).prop_map(|(serial, pools_end_with_control_plane)| {
+            CloudRules { serial, pools_end_with_control_plane }
+        });
+    (windows, adoption, take_over, cloud).prop_map(|(windows, adoption, take_over, cloud)| Rules {
         windows,
         adoption,
         take_over,
+        cloud,
         ..Rules::default()
     })
 }

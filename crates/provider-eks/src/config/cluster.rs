@@ -56,7 +56,25 @@ pub(super) fn body(check: &mut Check, shared: &Shared<'_>, version: &str) -> Val
     }
     let patched = (&mut body, eks.payload_patch.as_ref());
     patch::apply(check, patched, &FIXED, "spec.eks.payloadPatch");
+    if eks.auto_mode.is_some() {
+        still_automatic(check, &body);
+    }
     body
+}
+
+/// A patch may not switch off what the block switches on: the block says what is wanted.
+fn still_automatic(check: &mut Check, body: &Value) {
+    let switches = [
+        "computeConfig.enabled",
+        "kubernetesNetworkConfig.elasticLoadBalancing.enabled",
+        "storageConfig.blockStorage.enabled",
+    ];
+    for path in switches {
+        let switch = path.split('.').fold(body, |value, key| &value[key]);
+        check.that(*switch == true, &format!("spec.eks.payloadPatch.{path}"), || {
+            "contradicts spec.eks.autoMode, which switches it on; to switch Auto Mode off leave that block out".into()
+        });
+    }
 }
 
 fn network(check: &mut Check, shared: &Shared<'_>) -> Value {

@@ -1,6 +1,7 @@
 //! What the account's ProviderConfig allows at most, held against the final requests.
 
 use fleetwright_api_types::{ManagedClusterSpec, Permission, ProviderConfig, ProviderLimits};
+use fleetwright_names::glob;
 use fleetwright_plan::{DesiredPart, DesiredPool};
 use serde_json::Value;
 
@@ -85,7 +86,7 @@ impl Check {
         field: &dyn Fn(&str) -> String,
     ) {
         let roles = &limits.role_arns;
-        let allowed = roles.is_empty() || roles.iter().any(|pattern| matches(pattern, role));
+        let allowed = roles.is_empty() || roles.iter().any(|pattern| glob(pattern, role));
         self.that(allowed, &field(path), || {
             format!("{role} is outside the account's limits.roleArns: {}", roles.join(", "))
         });
@@ -96,43 +97,5 @@ impl Check {
         self.that(elsewhere, &field(path), || {
             format!("{role} is in account {account}, the limits allow {}", accounts.join(", "))
         });
-    }
-}
-
-/// Whether `pattern`, in which `*` stands for any text, covers the whole of `text`.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text_and_nothing_else_does() {
-        for (pattern, text, expected) in [
-            ("role/eks-*", "role/eks-nodes", true),
-            ("role/eks-*", "role/other", false),
-            ("*", "anything", true),
-            ("role/eks", "role/eks", true),
-            ("role/eks", "role/eks-nodes", false),
-            ("role/*-eks", "role/a-b-eks", true),
-            ("role/*-eks", "role/a-eks-b", false),
-            ("a*b*c", "aXbYc", true),
-            ("a*b*c", "aXc", false),
-            ("ab*ba", "aba", false),
-            ("role/eks.", "role/eksX", false),
-        ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} on {text}");
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleetwright_api_types::{
     EksAccessEntry, EksAccessScope, EksAddOn, EksFargateProfile, EksOnConflict, EksPodIdentity,
 };
-use fleetwright_plan::{DesiredPart, PartKey};
+use fleetwright_plan::{DesiredPart, PartKey, PartKind};
 use serde_json::{Value, json};
 
 use super::check::{Check, partition};
@@ -46,7 +46,7 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn add(&mut self, field: &str, (kind, name): (&'static str, String), body: Value) {
+    fn add(&mut self, field: &str, (kind, name): (PartKind, String), body: Value) {
         self.check.that(!name.is_empty() && !name.starts_with('/'), field, || "has no name".into());
         let twice = self.found.insert(PartKey { kind, name }, body).is_some();
         self.check.that(!twice, field, || format!("another {kind} has the same name"));

@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 
 use fleetwright_names::Ownership;
 use fleetwright_plan::{
-    Change, ChangeKind, DesiredCluster, DesiredPart, Difference, Phase, Resource, Seen,
-    SeenCluster, SeenPart, Snapshot, Update,
+    Change, ChangeKind, DesiredCluster, DesiredPart, Difference, Phase, Resource, Seen, SeenPart,
+    Snapshot, Update,
 };
 use serde_json::{Value, json};
 
 use super::compare::{Leaf, leaves, show};
-use super::{InPlace, at_rest, create, tags};
+use super::{InPlace, Ours, at_rest, create, tags};
 use crate::config::{POLICIES, field};
 use crate::kind;
 
 /// Every difference of the parts of a control plane of ours.
-pub(super) fn changes(
-    desired: &DesiredCluster,
-    snapshot: &Snapshot,
-    cluster: &SeenCluster,
-) -> Vec<Change> {
+pub(super) fn changes(ours: Ours<'_>) -> Vec<Change> {
+    let Ours { desired, snapshot, cluster } = ours;
     let mut changes = Vec::new();
     let mut profiles = Profiles::of(snapshot);
     for part in &desired.parts {
@@ -46,10 +43,8 @@ pub(super) fn changes(
     for (key, seen) in &snapshot.parts {
         let Some(part) = seen.present() else { continue };
         let declared = desired.parts.iter().any(|part| part.key == *key);
-        let ours = desired.owner.reads(&part.tags) == Ownership::Ours;
-        if ours && !declared && at_rest(part.phase) {
-            changes.push(delete(&Resource::Part(key.clone())));
-        }
+        let resource = Resource::Part(key.clone());
+        changes.extend(ours.undeclared(resource, (&part.tags, part.phase), declared));
     }
     changes
 }

@@ -1,5 +1,7 @@
 //! Node groups: created, scaled and rolled in place, or replaced by a successor where EKS changes nothing.
 
+mod marks;
+
 use fleetwright_api_types::{Governed, OnDrainTimeout};
 use fleetwright_names::{Ownership, PoolName, TAG_POOL, sha256_hex};
 use fleetwright_plan::{
@@ -8,8 +10,8 @@ use fleetwright_plan::{
 };
 use serde_json::{Map, Value, json};
 
-use super::compare::{Leaf, lean, leaves, show, sorted};
-use super::{InPlace, at_rest, create, tags};
+use super::compare::{Leaf, leaves, show};
+use super::{InPlace, Ours, create, tags};
 use crate::config::{IMAGE, IN_WINDOW, field};
 
 /// What EKS changes in place, or what says which group it is; all other keys of a request make another group.
@@ -35,23 +37,18 @@ const DIGITS: usize = 6;
 pub(crate) const LATEST: &str = "_latestRelease";
 
 /// Every difference of the pools of a control plane of ours.
-pub(super) fn changes(
-    desired: &DesiredCluster,
-    snapshot: &Snapshot,
-    cluster: &SeenCluster,
-) -> Vec<Change> {
+pub(super) fn changes(ours: Ours<'_>) -> Vec<Change> {
+    let Ours { desired, snapshot, cluster } = ours;
     let mut changes = Vec::new();
     for pool in &desired.pools {
         changes.extend(Pool { desired, snapshot, cluster, pool }.changes());
     }
     for (name, seen) in &snapshot.pools {
         let Some(group) = seen.present() else { continue };
-        let declared = |name: &PoolName| desired.pools.iter().any(|pool| pool.name == *name);
-        let ours = desired.owner.reads(&group.tags) == Ownership::Ours;
-        if ours && !declared(&group.stands_for) && !declared(name) && at_rest(group.phase) {
-            let resource = Resource::Pool(name.clone());
-            changes.push(Change { resource, kind: ChangeKind::Delete });
-        }
+        let declared =
+            desired.pools.iter().any(|pool| pool.name == *name || pool.name == group.stands_for);
+        let resource = Resource::Pool(name.clone());
+        changes.extend(ours.undeclared(resource, (&group.tags, group.phase), declared));
     }
     changes
 }
@@ -153,9 +150,12 @@ impl Pool<'_> {
         successor: &PoolName,
         staying: &[&(PoolName, SeenPool)],
     ) -> Vec<Change> {
-        // It is on its way out, or somebody else's: its name must be free first.
+        // It is on its way out, somebody else's, or not yet what it will be: its name must be free first.
         if self.snapshot.pools.contains_key(successor) {
-            return Vec::new();
+            let made = staying
+                .iter()
+                .find(|(name, group)| name == successor && super::at_rest(group.phase));
+            return made.map(|(_, group)| self.otherwise(successor, group)).unwrap_or_default();
         }
         let mut body = self.pool.body.clone();
         body["nodegroupName"] = json!(successor.as_str());
@@ -172,6 +172,20 @@ impl Pool<'_> {
         let mut changes = vec![Change { resource, kind: ChangeKind::Create { body, replaces } }];
         changes.extend(staying.iter().map(|(old, _)| retire(old, successor)));
         changes
+    }
+
+    /// A successor of ours came out otherwise than it was declared, so that another one would, too.
+    fn otherwise(&self, successor: &PoolName, group: &SeenPool) -> Vec<Change> {
+        let refused = |difference: Difference| {
+            let Difference { field, declared, found } = difference;
+            let why = format!(
+                "pool {successor} was made for this and is otherwise, which EKS never changes: declare what is there, or \
+                 delete that pool"
+            );
+            let kind = ChangeKind::Refused { field, declared, found, why };
+            Change { resource: Resource::Pool(self.pool.name.clone()), kind }
+        };
+        self.told(&self.immutable_leaves(group)).into_iter().map(refused).collect()
     }
 
     fn told(&self, leaves: &[Leaf]) -> Vec<Difference> {
@@ -235,18 +249,9 @@ impl Pool<'_> {
                 input["scalingConfig"]["desiredSize"] = json!(wanted.clamp(min, max.max(min)));
             }
         }
-        let labels = self.told(&found(&["labels."]));
-        if !labels.is_empty() {
-            differences.extend(labels);
-            let wrong = |(key, value): &(&String, &Value)| seen["labels"][key.as_str()] != **value;
-            let wanted: Map<String, Value> = declared["labels"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(wrong)
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect();
-            input["labels"] = json!({"addOrUpdateLabels": wanted});
+        if let Some((labels, told)) = self.labels(group) {
+            input["labels"] = labels;
+            differences.extend(told);
         }
         if let Some((taints, difference)) = self.taints(group) {
             input["taints"] = taints;
@@ -265,47 +270,6 @@ impl Pool<'_> {
             input,
             differences,
         })
-    }
-
-    /// A declared list of taints is the whole list: what is not in it goes.
-    fn taints(&self, group: &SeenPool) -> Option<(Value, Difference)> {
-        let declared = self.pool.body["taints"].as_array()?;
-        let none = Vec::new();
-        let seen = group.body["taints"].as_array().unwrap_or(&none);
-        if sorted(declared) == sorted(seen) {
-            return None;
-        }
-        let id = |taint: &Value| (taint["key"].clone(), taint["effect"].clone());
-        let there = |taint: &&Value| seen.iter().any(|found| lean(found) == lean(taint));
-        let add: Vec<&Value> = declared.iter().filter(|taint| !there(taint)).collect();
-        let gone = |taint: &&Value| !declared.iter().any(|kept| id(kept) == id(taint));
-        let remove: Vec<&Value> = seen.iter().filter(gone).collect();
-        let mut input = json!({});
-        if !add.is_empty() {
-            input["addOrUpdateTaints"] = json!(add);
-        }
-        if !remove.is_empty() {
-            input["removeTaints"] = json!(remove);
-        }
-        let words = |list: &[Value]| {
-            let one = |taint: &Value| {
-                let value = taint["value"].as_str().filter(|value| !value.is_empty());
-                let value = value.map(|value| format!("={value}"));
-                format!(
-                    "{}{}:{}",
-                    show(&taint["key"]),
-                    value.unwrap_or_default(),
-                    show(&taint["effect"])
-                )
-            };
-            if list.is_empty() {
-                "none".into()
-            } else {
-                list.iter().map(one).collect::<Vec<_>>().join(", ")
-            }
-        };
-        let field = field::pool(self.pool.name.as_str(), "taints");
-        Some((input, Difference { field, declared: words(declared), found: words(seen) }))
     }
 
     /// What replaces the nodes one by one: a newer Kubernetes version, launch template or image, in this order.

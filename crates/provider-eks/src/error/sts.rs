@@ -10,7 +10,7 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use fleetwright_errclass::Class;
 use fleetwright_provider::CloudError;
 
-use super::{CREDENTIALS, SERVER, Verdict, by_cause, by_code};
+use super::{CREDENTIALS, SERVER, Verdict, asked_wait, by_cause, by_code};
 
 /// Turns a failure of STS into ours. An assumed role that is denied has a code of its own.
 pub(crate) fn sts_error<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> CloudError
@@ -19,11 +19,9 @@ where
 {
     let (Verdict(class, code, hint), words) = by_sts(operation, error);
     CloudError {
-        class,
-        code,
-        operation: operation.to_owned(),
-        message: format!("{words}; {hint}"),
         request_id: error.request_id().map(str::to_owned),
+        retry_after: error.raw_response().and_then(asked_wait),
+        ..CloudError::new(class, code, operation, format!("{words}; {hint}"))
     }
 }
 

@@ -35,10 +35,12 @@ pub(super) async fn look(look: Look<'_>, desired: &DesiredCluster, snapshot: &mu
         }
     }
     releases(look, desired, snapshot).await;
-    let differing: Vec<Resource> = diff(desired, snapshot)
+    let differing: Vec<Differing> = diff(desired, snapshot)
         .into_iter()
-        .filter(|change| matches!(change.kind, ChangeKind::Update(_)))
-        .map(|change| change.resource)
+        .filter_map(|change| match change.kind {
+            ChangeKind::Update(update) => Some((change.resource, update.what)),
+            _ => None,
+        })
         .collect();
     last_updates(look, snapshot, &differing).await;
 }
@@ -48,27 +50,31 @@ pub(super) async fn updates_under_way(look: Look<'_>, snapshot: &mut Snapshot) {
     last_updates(look, snapshot, &[]).await;
 }
 
-async fn last_updates(look: Look<'_>, snapshot: &mut Snapshot, differing: &[Resource]) {
+/// What differs, and the kind of change that makes it right.
+type Differing = (Resource, String);
+
+async fn last_updates(look: Look<'_>, snapshot: &mut Snapshot, differing: &[Differing]) {
+    let differs = |resource: &Resource| differing.iter().any(|(other, _)| other == resource);
     if let Seen::Present(cluster) = &mut snapshot.cluster
-        && (cluster.phase == Phase::Updating || differing.contains(&Resource::Cluster))
+        && (cluster.phase == Phase::Updating || differs(&Resource::Cluster))
     {
-        cluster.last_update = newest(look, &Resource::Cluster).await;
+        cluster.last_update = newest(look, &Resource::Cluster, differing).await;
     }
     for (name, seen) in &mut snapshot.pools {
         let resource = Resource::Pool(name.clone());
         if let Seen::Present(pool) = seen
-            && (pool.phase == Phase::Updating || differing.contains(&resource))
+            && (pool.phase == Phase::Updating || differs(&resource))
         {
-            pool.last_update = newest(look, &resource).await;
+            pool.last_update = newest(look, &resource, differing).await;
         }
     }
     for (key, seen) in &mut snapshot.parts {
         let resource = Resource::Part(key.clone());
         if let Seen::Present(part) = seen
             && key.kind == kind::ADD_ON
-            && (part.phase == Phase::Updating || differing.contains(&resource))
+            && (part.phase == Phase::Updating || differs(&resource))
         {
-            part.last_update = newest(look, &resource).await;
+            part.last_update = newest(look, &resource, differing).await;
         }
     }
 }
@@ -95,7 +101,11 @@ impl Updates {
 }
 
 /// The newest change of a resource. `None`: there was none, or EKS does not say; the plan goes without.
-async fn newest(look: Look<'_>, resource: &Resource) -> Option<SeenUpdate> {
+async fn newest(
+    look: Look<'_>,
+    resource: &Resource,
+    differing: &[Differing],
+) -> Option<SeenUpdate> {
     let mut input = json!({"name": look.address.external_name});
     match resource {
         Resource::Cluster => {}
@@ -126,7 +136,30 @@ async fn newest(look: Look<'_>, resource: &Resource) -> Option<SeenUpdate> {
             newest = Some(found);
         }
     }
-    newest
+    let mut newest = newest?;
+    let of_this = differing.iter().filter(|(other, _)| other == resource);
+    if let Some(word) = fitting(resource, &newest.what, of_this.map(|(_, what)| what.as_str())) {
+        word.clone_into(&mut newest.what);
+    }
+    Some(newest)
+}
+
+/// The difference that a change was about, as far as EKS's record of it tells: every roll of a group names a version, and
+/// so does every change of an add-on that has one.
+fn fitting<'a>(
+    resource: &Resource,
+    what: &str,
+    differing: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let alike: &[&str] = match resource {
+        Resource::Cluster => &[],
+        Resource::Pool(_) => &["version", "launch-template", "image"],
+        Resource::Part(_) => &["version", "configuration", "role"],
+    };
+    if !alike.contains(&what) {
+        return None;
+    }
+    differing.into_iter().find(|word| alike.contains(word))
 }
 
 fn seen(update: &Value) -> Option<SeenUpdate> {
@@ -235,5 +268,24 @@ async fn releases(look: Look<'_>, desired: &DesiredCluster, snapshot: &mut Snaps
             // Without an answer nothing is rolled; the next look asks again.
             Err(error) => tracing::debug!(%error, "the newest image is not known"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetwright_names::PoolName;
+
+    use super::*;
+
+    #[test]
+    fn a_roll_that_failed_is_told_as_the_one_that_is_wanted() {
+        let pool = Resource::Pool(PoolName::new("a").expect("a name"));
+        let fits =
+            |what, differing: &[&'static str]| fitting(&pool, what, differing.iter().copied());
+        assert_eq!(fits("version", &["config", "image"]), Some("image"));
+        assert_eq!(fits("version", &["config"]), None);
+        assert_eq!(fits("config", &["config", "image"]), None, "it has a name of its own");
+        let words = ["version"].into_iter();
+        assert_eq!(fitting(&Resource::Cluster, "version", words), None);
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_eks::Client;
-use fleetwright_plan::{Address, DesiredCluster, PartKey, Phase, Resource, Seen, SeenPart};
+use fleetwright_plan::{
+    Address, DesiredCluster, PartKey, PartKind, Phase, Resource, Seen, SeenPart,
+};
 use fleetwright_provider::CloudError;
 use serde_json::{Value, json};
 
@@ -57,7 +59,7 @@ pub(super) async fn look(
 /// Names of all parts of a kind, each with what it is described by.
 async fn names(
     look: Look<'_>,
-    kind: &str,
+    kind: PartKind,
     mode: &Value,
 ) -> Result<Vec<(String, String)>, CloudError> {
     let input = json!({"clusterName": look.address.external_name});
@@ -84,7 +86,7 @@ async fn names(
     Ok(found.iter().filter_map(|found| identify(kind, found)).collect())
 }
 
-fn identify(kind: &str, found: &Value) -> Option<(String, String)> {
+fn identify(kind: PartKind, found: &Value) -> Option<(String, String)> {
     if kind == kind::IDENTITY {
         let of = |key: &str| found[key].as_str();
         let name = format!("{}/{}", of("namespace")?, of("serviceAccount")?);

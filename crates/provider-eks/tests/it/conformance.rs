@@ -13,8 +13,8 @@ use fleetwright_cloudsim::{ACCESS_KEY_ID, CloudSim, Latencies, SECRET_ACCESS_KEY
 use fleetwright_errclass::Class;
 use fleetwright_names::PoolName;
 use fleetwright_plan::{
-    ChangeKind, CloudAction, CloudStep, DesiredCluster, Drain, Goal, Pace, Phase, PoolWay,
-    Resource, Rules, Seen, Situation, Snapshot, Step, plan_cluster,
+    ChangeKind, CloudAction, CloudStep, Credentials as Known, DesiredCluster, Drain, Goal, Pace,
+    Phase, PoolWay, Resource, Rules, Seen, Situation, Snapshot, Step, plan_cluster,
 };
 use fleetwright_provider::conformance::Trial;
 use fleetwright_provider::{HttpOut, HttpOutError, Provider};
@@ -74,6 +74,10 @@ async fn cloud() -> (CloudSim, EksProvider) {
 
 fn provider_over(http: HttpOut, secret: &str, clock: &Arc<dyn Clock>) -> EksProvider {
     let keys = Credentials::new(ACCESS_KEY_ID, secret, None, None, "simulated");
+    provider_with(http, keys, clock)
+}
+
+fn provider_with(http: HttpOut, keys: Credentials, clock: &Arc<dyn Clock>) -> EksProvider {
     EksProvider::new(EksSettings {
         http,
         credentials: Source::Fixed(SharedCredentialsProvider::new(keys)),
@@ -133,6 +137,19 @@ async fn the_conformance_suite() {
         })
         .await;
     assert_eq!(sim.inventory().await.len(), 1);
+    let trial = Trial { desired: &desired, ..trial };
+    trial.what_is_ours_is_listed().await;
+    trial
+        .what_is_let_go_may_be_claimed_again(async || {
+            until(&provider, active).await;
+        })
+        .await;
+    trial
+        .what_is_deleted_goes(async || {
+            until(&provider, |snapshot| snapshot.cluster == Seen::Absent).await;
+        })
+        .await;
+    assert_eq!(sim.inventory().await.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -349,4 +366,24 @@ async fn wrong_keys_are_told_as_unauthorized() {
     let create = step(Resource::Cluster, CloudAction::Create { body: desired().body });
     let error = provider.act(&access(), &create).await.expect_err("a bad signature");
     assert_eq!((error.class, error.code), (Class::Refused, "Unauthorized"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_nobody_renews_are_told_shortly_before_they_end() {
+    let world = World::new().await;
+    let end = world.clock.now() + Duration::from_secs(600);
+    let end = Timestamp::from_second(end.as_second()).expect("whole seconds");
+    let (id, secret, until) = (ACCESS_KEY_ID, SECRET_ACCESS_KEY, Some(end.into()));
+    let keys = Credentials::new(id, secret, None, until, "simulated");
+    let provider = provider_with(way_out(&world.sim), keys, &world.clock);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let snapshot = provider.observe(&access(), &desired().address, None).await;
+        let Known::Valid { expires_at, .. } = snapshot.credentials else {
+            unreachable!("they are good: {:?}", snapshot.credentials)
+        };
+        told.push(expires_at);
+        tokio::time::sleep(Duration::from_secs(200)).await;
+    }
+    assert_eq!(told, [None, None, Some(end)], "at 0, 200 and 400 seconds of 600");
 }

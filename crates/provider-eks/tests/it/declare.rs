@@ -305,6 +305,36 @@ fn what_does_not_go_together_is_told_at_its_field() {
 }
 
 #[test]
+fn a_patch_may_not_switch_off_what_a_block_switches_on() {
+    let role = "arn:aws:iam::111122223333:role/eks-auto";
+    let found = |patch: Value| {
+        problems(|spec| {
+            spec["eks"]["autoMode"] = json!({"nodeRoleArn": role});
+            spec["eks"]["payloadPatch"] = patch;
+        })
+    };
+    let why = "contradicts spec.eks.autoMode, which switches it on; to switch Auto Mode off leave that block out";
+    assert_eq!(
+        found(json!({
+            "computeConfig": {"enabled": false},
+            "storageConfig": null,
+            "kubernetesNetworkConfig": {"elasticLoadBalancing": {"enabled": false}},
+        })),
+        [
+            format!("spec.eks.payloadPatch.computeConfig.enabled: {why}"),
+            format!(
+                "spec.eks.payloadPatch.kubernetesNetworkConfig.elasticLoadBalancing.enabled: {why}"
+            ),
+            format!("spec.eks.payloadPatch.storageConfig.blockStorage.enabled: {why}"),
+        ]
+    );
+    let mut cluster = cluster();
+    cluster["spec"]["eks"]["autoMode"] = json!({"nodeRoleArn": role});
+    cluster["spec"]["eks"]["payloadPatch"] = json!({"computeConfig": {"nodePools": ["system"]}});
+    assert!(desire(cluster, account()).is_ok(), "what does not contradict may be patched");
+}
+
+#[test]
 fn the_final_request_is_held_against_the_accounts_limits() {
     let mut account = account();
     account["spec"]["limits"] = json!({

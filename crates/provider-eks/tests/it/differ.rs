@@ -327,15 +327,66 @@ async fn the_size_belongs_to_the_autoscaler_between_its_bounds() {
 }
 
 #[tokio::test]
-async fn an_empty_value_of_a_taint_is_none_and_the_last_taint_goes_by_patch() {
+async fn an_empty_value_of_a_taint_is_none() {
     let taint = json!([{"key": "gpu", "value": "", "effect": "NO_SCHEDULE"}]);
     let seen = |seen: &mut Value| seen["taints"] = taint.clone();
     let edit = |pool: &mut Value| pool["taints"] = json!([{"key": "gpu", "effect": "NoSchedule"}]);
     assert_eq!(pool_lines(edit, seen).await, NONE);
-    assert_eq!(pool_lines(|_| {}, seen).await, NONE, "whatever is set");
-    let patch = |pool: &mut Value| pool["eks"]["payloadPatch"] = json!({"taints": []});
+}
+
+/// A group with a label and a taint that are not declared, or no longer.
+fn with_more() -> Value {
+    let mut pool = described_pool();
+    let group = &mut pool["nodegroup"];
+    group["labels"]["old"] = json!("yes");
+    group["taints"] = json!([{"key": "gpu", "effect": "NO_SCHEDULE"}]);
+    pool
+}
+
+#[tokio::test]
+async fn labels_and_taints_that_are_declared_no_longer_go() {
+    let snapshot = look(described_cluster(), vec![with_more()]).await;
     assert_eq!(
-        pool_lines(patch, seen).await[1..],
+        lines(&snapshot),
+        [
+            "~ pool general config: UpdateNodegroupConfig",
+            "    spec.nodePools[general].labels[old]: none <- yes",
+            "    spec.nodePools[general].taints: none <- gpu:NO_SCHEDULE",
+        ]
+    );
+    let none = declared(|spec| spec["nodePools"][0]["labels"] = json!({}));
+    let input = update_input(&none, &snapshot);
+    assert_eq!(input["labels"], json!({"removeLabels": ["old", "workload"]}), "the last ones too");
+    assert_eq!(input["taints"], json!({"removeTaints": [{"key": "gpu", "effect": "NO_SCHEDULE"}]}));
+    let other = declared(|spec| spec["nodePools"][0]["labels"] = json!({"old": "no"}));
+    assert_eq!(
+        update_input(&other, &snapshot)["labels"],
+        json!({"addOrUpdateLabels": {"old": "no"}, "removeLabels": ["workload"]})
+    );
+}
+
+#[tokio::test]
+async fn an_adopted_cluster_keeps_what_is_not_declared_of_labels_and_taints() {
+    let adopt = |spec: &mut Value| spec["adoption"] = json!("Existing");
+    let look = |desired: DesiredCluster| async move {
+        lines_of(&desired, &look_for(&desired, described_cluster(), vec![with_more()]).await)
+    };
+    assert_eq!(look(declared(adopt)).await, NONE);
+    let relabelled = declared(|spec| {
+        adopt(spec);
+        spec["nodePools"][0]["labels"] = json!({"workload": "special"});
+    });
+    assert_eq!(
+        look(relabelled).await[1..],
+        ["    spec.nodePools[general].labels[workload]: special <- general"]
+    );
+    // There the last taint goes by patch.
+    let untainted = declared(|spec| {
+        adopt(spec);
+        spec["nodePools"][0]["eks"]["payloadPatch"] = json!({"taints": []});
+    });
+    assert_eq!(
+        look(untainted).await[1..],
         ["    spec.nodePools[general].taints: none <- gpu:NO_SCHEDULE"]
     );
 }
@@ -422,6 +473,30 @@ async fn once_the_successor_is_there_the_old_one_retires_and_a_revert_retires_th
     assert_eq!(lines(&snapshot), ["> pool general-28ec3e for general"], "the old spec again");
     let alone = look_for(&changed, described_cluster(), vec![successor.clone()]).await;
     assert_eq!(lines_of(&changed, &alone), NONE, "the successor is the pool");
+}
+
+#[tokio::test]
+async fn a_successor_that_came_out_otherwise_is_told() {
+    let mut successor = named("general-28ec3e", "ACTIVE");
+    successor["nodegroup"]["tags"]["fleetwright.dev/pool"] = json!("general");
+    successor["nodegroup"]["instanceTypes"] = json!(["m8g.large"]);
+    successor["nodegroup"]["capacityType"] = json!("SPOT");
+    let changed = declared(|spec| {
+        spec["nodePools"][0]["eks"]["instanceTypes"] = json!(["m8g.xlarge"]);
+        spec["nodePools"][0]["capacity"] = json!("Spot");
+    });
+    let told = [
+        "! spec.nodePools[general].eks.instanceTypes: m8g.xlarge <- m8g.large (pool general-28ec3e was made for this and is \
+         otherwise, which EKS never changes: declare what is there, or delete that pool)",
+    ];
+    for pools in [vec![described_pool(), successor.clone()], vec![successor.clone()]] {
+        let snapshot = look_for(&changed, described_cluster(), pools).await;
+        assert_eq!(lines_of(&changed, &snapshot), told);
+    }
+    successor["nodegroup"]["status"] = json!("CREATING");
+    let pools = vec![described_pool(), successor];
+    let snapshot = look_for(&changed, described_cluster(), pools).await;
+    assert_eq!(lines_of(&changed, &snapshot), NONE, "not yet what it will be");
 }
 
 #[tokio::test]

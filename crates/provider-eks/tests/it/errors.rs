@@ -68,6 +68,33 @@ async fn every_refusal_of_eks_has_its_class_and_code() {
 }
 
 #[tokio::test]
+async fn the_wait_that_aws_asks_for_is_told() {
+    for (header, told) in [("7", Some(7)), ("86400", Some(900)), ("soon", None)] {
+        let mut answer = refusal(429, "ThrottlingException", "Rate exceeded").expect("an answer");
+        answer.headers_mut().insert("retry-after", header.parse().expect("a header"));
+        let error = create_answered(Ok(answer)).await;
+        assert_eq!(error.retry_after.map(|wait| wait.as_secs()), told, "{header}");
+    }
+    let error = create_answered(refusal(429, "ThrottlingException", "Rate exceeded")).await;
+    assert_eq!(error.retry_after, None);
+}
+
+#[tokio::test]
+async fn a_wait_that_aws_asks_for_holds_the_next_look_too() {
+    let (provider, _) = answering(|line| {
+        if line == "GET /clusters/payments-eu-01" {
+            return ok(&described_cluster());
+        }
+        let mut answer = refusal(429, "ThrottlingException", "Rate exceeded")?;
+        answer.headers_mut().insert("retry-after", "42".parse().expect("a header"));
+        Ok(answer)
+    });
+    let snapshot = provider.observe(&access(), &desired().address, Some(&desired())).await;
+    assert!(matches!(snapshot.cluster, Seen::Unknown { .. }), "{snapshot:?}");
+    assert_eq!(snapshot.retry_after.map(|wait| wait.as_secs()), Some(42));
+}
+
+#[tokio::test]
 async fn every_loss_on_the_way_has_its_class_and_code() {
     let table = [
         (raw(502, "<html>"), Class::Transient, "ServerError"),

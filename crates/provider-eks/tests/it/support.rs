@@ -221,7 +221,7 @@ pub(crate) fn described_pool() -> Value {
         "instanceTypes": ["m7g.xlarge", "m6g.xlarge"],
         "amiType": "AL2023_ARM_64_STANDARD",
         "nodeRole": "arn:aws:iam::111122223333:role/nodes",
-        "labels": {"workload": "general", "added": "by-hand"},
+        "labels": {"workload": "general", "eks.amazonaws.com/added": "by-aws"},
         "tags": pool_tags()
     }})
 }

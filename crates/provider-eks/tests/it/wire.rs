@@ -3,7 +3,7 @@
 use fleetwright_errclass::Class;
 use fleetwright_names::{PoolName, TAG_RELEASED, Uid};
 use fleetwright_plan::{
-    CloudAction, CloudStep, PartKey, Phase, Resource, Seen, Update, UpdateState,
+    CloudAction, CloudStep, PartKey, PartKind, Phase, Resource, Seen, Update, UpdateState,
 };
 use fleetwright_provider::Provider as _;
 use serde_json::{Value, json};
@@ -261,7 +261,7 @@ async fn an_entry_and_its_policies_are_calls_of_their_own() {
     let body = json!({
         "clusterName": "payments-eu-01", "principalArn": principal, "tags": tags(), "_policies": [policy]
     });
-    let key = PartKey { kind: "access entry", name: principal.into() };
+    let key = PartKey { kind: PartKind::new("access entry"), name: principal.into() };
     let create = step(Resource::Part(key), CloudAction::Create { body });
     provider.act(&access(), &create).await.expect("made");
     let path = "POST /clusters/payments-eu-01/access-entries";

@@ -1,11 +1,28 @@
 //! The status tells on every path what stopped it; a lost race stops every side effect.
 
+use std::time::Duration;
+
 use fleetwright_errclass::Class;
 use fleetwright_plan::Problem;
-use fleetwright_reconcile::Verdict;
+use fleetwright_reconcile::{Failure, Verdict};
 use serde_json::json;
 
 use crate::world::{FINALIZER, Script, World, failure, object, rejected};
+
+#[tokio::test]
+async fn a_wait_that_the_other_side_asks_for_reaches_the_loop_and_has_a_limit() {
+    for (asked, told) in [(7, 7), (86_400, 900)] {
+        let failure = Failure {
+            retry_after: Some(Duration::from_secs(asked)),
+            ..failure(Class::Transient, "Throttled")
+        };
+        let world = World::with(object(&[], false));
+        let script = Script { observe: Some(failure), ..Script::default() };
+        let verdict = world.reconcile(&script, None).await;
+        let wait = Some(Duration::from_secs(told));
+        assert_eq!(verdict, Some(Verdict { requeue: wait, failed: Some(Class::Transient) }));
+    }
+}
 
 /// Reconciles a fresh object; compares the log and the class that the loop is told.
 #[track_caller]

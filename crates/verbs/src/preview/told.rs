@@ -5,7 +5,8 @@ use fleetwright_api_types::{
 };
 use fleetwright_controllers::preview::Foreseen;
 use fleetwright_plan::{
-    CloudAction, CloudStep, Difference, Held, KubernetesVersion, Resource, Step, Update, Upgrade,
+    Address, CloudAction, CloudStep, Difference, Held, KubernetesVersion, Resource, Step, Update,
+    Upgrade,
 };
 use jiff::Timestamp;
 
@@ -106,8 +107,9 @@ fn line(step: &Step, around: Around<'_>) -> Option<Line> {
 fn cloud_line(step: &Step, cloud: &CloudStep, around: Around<'_>) -> Line {
     let (text, mut detail) = parts(step);
     // Where the control plane is, its pools and parts are.
-    if cloud.resource != Resource::Cluster && detail == cloud.address.to_string() {
-        detail.clear();
+    if detail == cloud.address.to_string() {
+        detail =
+            if cloud.resource == Resource::Cluster { short(&cloud.address) } else { String::new() };
     }
     let now = |line: Line| Line { when: NOW.to_owned(), ..line };
     match &cloud.action {
@@ -116,6 +118,15 @@ fn cloud_line(step: &Step, cloud: &CloudStep, around: Around<'_>) -> Line {
         CloudAction::Create { .. } | CloudAction::Claim { .. } | CloudAction::Release => {
             now(Line { detail, ..bare(What::CloudWrite, text) })
         }
+    }
+}
+
+/// `aks:westeurope/…/rg-retail/retail-we`: of a long name the last two parts. `render` shows all of it.
+fn short(address: &Address) -> String {
+    let Address { provider, region, external_name, .. } = address;
+    match external_name.rsplitn(3, '/').collect::<Vec<_>>().as_slice() {
+        [name, group, _] => format!("{provider}:{region}/…/{group}/{name}"),
+        _ => address.to_string(),
     }
 }
 
@@ -202,7 +213,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use fleetwright_names::{HubId, ObjectKey, Owner, PoolName, Uid};
-    use fleetwright_plan::{Address, MemberStep, Plan, Problem, Waiting};
+    use fleetwright_plan::{MemberStep, Plan, Problem, Waiting};
     use serde_json::{Value, json};
 
     use super::*;

@@ -2,35 +2,42 @@
 
 use std::time::Duration;
 
-use fleetwright_api_types::{ConditionStatus as Is, ConditionType as Type, ManagedCluster};
+use fleetwright_api_types::{
+    ConditionStatus as Is, ConditionType as Type, ManagedCluster, Observed,
+};
 use fleetwright_errclass::Class;
 use fleetwright_plan::{
-    Credentials, Held, KubernetesVersion, Phase, Plan, Problem, Seen, Snapshot,
+    Credentials, Held, KubernetesVersion, Phase, Plan, Problem, Seen, SeenCluster, Snapshot,
 };
 use fleetwright_reconcile::{Conditions, Failure};
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Progress, pools, unseen};
+use super::{Declared, Progress, pools, unseen};
 
 /// A cloud that does not answer for this long is told as Unknown.
 const GRACE: Duration = Duration::from_secs(300);
 
+/// Credentials that end within this time are told. Longer than the cloud is left alone, so that it is told in time.
+const ENDS_SOON: SignedDuration = SignedDuration::from_mins(10);
+
 /// Sets every condition but `DriftFree`.
 pub(super) fn tell(
-    cluster: &ManagedCluster,
+    declared: &Declared,
     progress: &Progress,
-    snapshot: Option<&Snapshot>,
+    (snapshot, observed): (Option<&Snapshot>, Option<&Observed>),
     conditions: &mut Conditions,
 ) {
+    let cluster = declared.cluster.as_ref();
     synced(cluster, progress, snapshot, conditions);
     if !in_grace(snapshot, conditions) {
-        control_plane(snapshot, conditions);
+        control_plane(snapshot, observed, conditions);
         node_pools(cluster, progress, snapshot, conditions);
     }
-    credentials(progress, conditions);
+    credentials(progress, declared.now, conditions);
     upgrade_ready(snapshot, conditions);
     conditions.expect(Type::Reachable);
     conditions.expect(Type::PoliciesCompliant);
-    ready(cluster, conditions);
+    ready(cluster, observed, conditions);
     markers(progress, conditions);
 }
 
@@ -59,23 +66,61 @@ fn in_grace(snapshot: Option<&Snapshot>, conditions: &Conditions) -> bool {
     unseen && known && conditions.age(Type::Synced).is_some_and(|age| age < GRACE)
 }
 
-fn control_plane(snapshot: Option<&Snapshot>, conditions: &mut Conditions) {
+fn control_plane(
+    snapshot: Option<&Snapshot>,
+    observed: Option<&Observed>,
+    conditions: &mut Conditions,
+) {
     let Some(snapshot) = snapshot else {
         conditions.expect(Type::ControlPlaneReady);
         return;
     };
     let (is, reason, message) = match &snapshot.cluster {
-        Seen::Unknown { why, .. } => (Is::Unknown, "NotSeen", why.as_str()),
-        Seen::Absent => (Is::False, "Absent", "there is no control plane yet"),
-        Seen::Present(seen) => match seen.phase {
-            Phase::Active => (Is::True, "Available", "the control plane is active"),
-            Phase::Updating => (Is::True, "Updating", "usable; a change is under way"),
-            Phase::Creating => (Is::False, "Creating", "the cloud is making it"),
-            Phase::Deleting => (Is::False, "Deleting", "the cloud is deleting it"),
-            Phase::Failed => (Is::False, "Failed", seen.trouble.as_str()),
-        },
+        Seen::Unknown { why, .. } => (Is::Unknown, "NotSeen", why.clone()),
+        Seen::Absent => (Is::False, "Absent", "there is no control plane yet".to_owned()),
+        Seen::Present(seen) => standing(seen, observed),
     };
     conditions.set(Type::ControlPlaneReady, is, reason, message);
+}
+
+/// The control plane is there, but nobody told how its API is reached.
+const NO_WAY_IN: &str = "NoWayIn";
+
+/// How a control plane stands that is there, and what the cloud says is wrong with it.
+fn standing(seen: &SeenCluster, observed: Option<&Observed>) -> Told {
+    let whose = observed.and_then(|observed| observed.belongs_to.as_deref());
+    let (is, reason, mut message) = match (seen.phase, no_way_in(observed)) {
+        (Phase::Failed, _) => return (Is::False, "Failed", seen.trouble.clone()),
+        (Phase::Creating, _) => (Is::False, "Creating", "the cloud is making it".to_owned()),
+        (Phase::Deleting, _) => (Is::False, "Deleting", "the cloud is deleting it".to_owned()),
+        (Phase::Active | Phase::Updating, Some(missing)) if whose.is_none() => {
+            let message = format!(
+                "the control plane runs, but the cloud does not give the {missing} of its API"
+            );
+            (Is::False, NO_WAY_IN, message)
+        }
+        (Phase::Active, _) => (Is::True, "Available", "the control plane is active".to_owned()),
+        (Phase::Updating, _) => (Is::True, "Updating", "usable; a change is under way".to_owned()),
+    };
+    if let Some(whose) = whose {
+        message.push_str("; by its tags it belongs to ");
+        message.push_str(whose);
+        message.push_str(", so nothing here connects to it or registers it");
+    }
+    if !seen.trouble.is_empty() {
+        message.push_str("; ");
+        message.push_str(&seen.trouble);
+    }
+    (is, reason, message)
+}
+
+/// What is missing of the way to the API: now, and from when the cloud said it last.
+fn no_way_in(observed: Option<&Observed>) -> Option<&'static str> {
+    if observed.is_none_or(|observed| observed.endpoint.is_none()) {
+        return Some("endpoint");
+    }
+    let digest = observed.and_then(|observed| observed.certificate_authority_digest.as_ref());
+    digest.is_none().then_some("certificate authority")
 }
 
 fn node_pools(
@@ -92,11 +137,21 @@ fn node_pools(
     conditions.set(Type::NodePoolsReady, is, reason, message);
 }
 
-fn credentials(progress: &Progress, conditions: &mut Conditions) {
+fn credentials(progress: &Progress, now: Timestamp, conditions: &mut Conditions) {
     let type_ = Type::CredentialsValid;
     match progress.snapshot.as_ref().map(|snapshot| &snapshot.credentials) {
-        Some(Credentials::Valid { account, principal, .. }) => {
-            conditions.set(type_, Is::True, "Valid", format!("account {account}, as {principal}"));
+        Some(Credentials::Valid { account, principal, expires_at }) => {
+            let who = format!("account {account}, as {principal}");
+            match expires_at.filter(|end| end.duration_since(now) < ENDS_SOON) {
+                Some(end) => {
+                    let end = end.strftime("%Y-%m-%dT%H:%M:%SZ");
+                    let message = format!(
+                        "{who}, but only until {end}; nobody renews these credentials, so put new ones in their place"
+                    );
+                    conditions.set(type_, Is::False, "ExpiringSoon", message);
+                }
+                None => conditions.set(type_, Is::True, "Valid", who),
+            }
         }
         Some(Credentials::Failed { code, why }) => conditions.set(type_, Is::False, code, why),
         Some(Credentials::NotAsked) | None => conditions.expect(type_),
@@ -157,6 +212,7 @@ fn synced(
     let (is, reason, message) = stopped(progress, plan)
         .or_else(|| unsure(progress))
         .or_else(|| under_way(progress, plan))
+        .or_else(|| unregistered(cluster))
         .unwrap_or_else(|| applied(cluster, snapshot));
     conditions.set(type_, is, reason, message);
 }
@@ -213,6 +269,12 @@ fn under_way(progress: &Progress, plan: &Plan) -> Option<Told> {
     }
 }
 
+/// The cloud is as declared, but the cluster could not be made known to Argo CD as it should.
+fn unregistered(cluster: &ManagedCluster) -> Option<Told> {
+    let trouble = cluster.status.as_ref()?.registration.as_ref()?.trouble.clone()?;
+    Some((Is::False, "NotRegistered", trouble))
+}
+
 /// Why a step is kept back for longer than the cloud needs.
 fn kept<'h>(progress: &Progress, held: &'h Held) -> Option<(&'static str, &'h Held)> {
     let rules = &progress.desired.as_ref()?.rules;
@@ -258,15 +320,22 @@ fn reason_of(failure: &Failure) -> &'static str {
 }
 
 /// Usable now. Work on pools does not take it away; trouble of the control plane does.
-fn ready(cluster: &ManagedCluster, conditions: &mut Conditions) {
+fn ready(cluster: &ManagedCluster, observed: Option<&Observed>, conditions: &mut Conditions) {
     let status = |type_| conditions.get(type_).map_or(Is::Unknown, |condition| condition.status);
     let was_ready = status(Type::Ready) == Is::True;
     let (control_plane, pools) = (status(Type::ControlPlaneReady), status(Type::NodePoolsReady));
     let reachable = status(Type::Reachable);
+    let no_way_in =
+        conditions.get(Type::ControlPlaneReady).is_some_and(|told| told.reason == NO_WAY_IN);
+    let somebody_elses = observed.is_some_and(|observed| observed.belongs_to.is_some());
     let (is, reason, message) = if cluster.metadata.deletion_timestamp.is_some() {
         (Is::False, "Deleting", "the object is being deleted")
     } else if control_plane == Is::Unknown {
         (Is::Unknown, "NotSeen", "the cloud has not answered; see ControlPlaneReady")
+    } else if no_way_in {
+        (Is::False, NO_WAY_IN, "see ControlPlaneReady")
+    } else if somebody_elses {
+        (Is::False, "SomebodyElses", "it is another object's cluster; see ControlPlaneReady")
     } else if control_plane == Is::False {
         (Is::False, "Provisioning", "see ControlPlaneReady")
     } else if reachable == Is::False {

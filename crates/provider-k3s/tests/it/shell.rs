@@ -1,0 +1,386 @@
+//! Deeds on a real shell: each does what it says, may be repeated, and leaves the host of another alone.
+
+use std::time::Duration;
+
+use fleetwright_provider_k3s::hosts::{
+    Action, Answer, Blob, Change, Content, Digest, Ended, HostOp, HostWire as _, ManagedFile,
+    Marker, MarkerChange, Next, Payload, Request, Role, ServiceState, SnapshotName, next,
+    unit_text,
+};
+
+use super::support::host::{Host, Shell, cannot_host};
+use super::support::{TOKEN, owner, wanted};
+
+fn claim(was: Option<&str>, now: &str) -> HostOp {
+    let marker = |uid: &str| Marker::Owned(owner(uid));
+    HostOp::ChangeMarker(MarkerChange { was: was.map(marker), now: marker(now) })
+}
+
+fn write(file: ManagedFile, text: &str) -> HostOp {
+    HostOp::WriteFile { file, content: Content::new(text.to_owned()) }
+}
+
+fn part(digest: &Digest, offset: u64, bytes: &'static [u8]) -> HostOp {
+    HostOp::PutBinaryPart { digest: digest.clone(), offset, bytes: Blob::new(bytes) }
+}
+
+fn request(script: &str) -> Request {
+    Request {
+        what: "try".to_owned(),
+        script: script.to_owned(),
+        payload: Payload::Nothing,
+        timeout: Duration::from_secs(10),
+    }
+}
+
+const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+
+#[tokio::test]
+async fn a_host_tells_what_it_is() {
+    if cannot_host() {
+        return;
+    }
+    let host = Host::with_shell("dash");
+    let shell =
+        Shell { noise: "Welcome to store 17!\\nfw1 uid=7\\nno end of line", ..Shell::on(&host) };
+    let facts = shell.look().await;
+    assert!(facts.root, "what a login shell prints does not count");
+    assert_eq!(facts.hostname, "store-17");
+    assert_eq!(facts.init, "systemd");
+    assert_eq!(facts.missing_tools, Vec::<String>::new());
+    assert!(facts.memory_kib > 100_000 && facts.cpus > 0 && facts.epoch_s > 1_700_000_000);
+    assert!(facts.kernel.default_route && facts.kernel.overlay && facts.kernel.cgroup_memory);
+    let places: Vec<&str> = facts.space.iter().map(|space| space.path.as_str()).collect();
+    assert_eq!(places, ["/usr/local/bin", "/var/lib", "/etc"]);
+    assert!(facts.space.iter().all(|space| space.free_kib > 0));
+    assert_eq!(facts.sysctls.len(), 4);
+    assert!(facts.marker.is_none() && facts.binary.is_none() && facts.part.is_none());
+    assert!(facts.tcp.is_empty() && facts.udp.is_empty());
+    for role in [Role::Server, Role::Agent] {
+        assert_eq!(facts.services[&role].state, ServiceState::Absent);
+    }
+    let mut listener = host.command("python3");
+    let line = "import socket,time; a=socket.socket(); a.bind(('', 6443)); a.listen(); \
+                b=socket.socket(type=socket.SOCK_DGRAM); b.bind(('', 8472)); print(flush=True); time.sleep(99)";
+    let mut listener =
+        listener.args(["-c", line]).stdout(std::process::Stdio::piped()).spawn().expect("python3");
+    let mut said = String::new();
+    let stdout = listener.stdout.as_mut().expect("piped");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut said).expect("bound");
+    let facts = shell.look().await;
+    assert!(facts.tcp.contains(&6443) && facts.udp.contains(&8472));
+    listener.kill().expect("killed");
+    listener.wait().expect("ended");
+}
+
+#[tokio::test]
+async fn files_are_written_whole_or_not_at_all() {
+    if cannot_host() {
+        return;
+    }
+    for kind in ["dash", "bash"] {
+        let host = Host::with_shell(kind);
+        let shell = Shell::on(&host);
+        assert_eq!(shell.done(claim(None, "7-a")).await, Change::Changed);
+        assert_eq!(shell.done(write(ManagedFile::Config, "debug: true\n")).await, Change::Changed);
+        assert_eq!(host.sh(&format!("stat -c '%a %u:%g' {CONFIG}")), "600 0:0");
+        assert_eq!(
+            shell.done(write(ManagedFile::Config, "debug: true\n")).await,
+            Change::Unchanged
+        );
+        host.sh(&format!("chmod 644 {CONFIG}"));
+        assert_eq!(shell.done(write(ManagedFile::Config, "debug: true\n")).await, Change::Changed);
+        assert_eq!(host.sh(&format!("stat -c %a {CONFIG}")), "600");
+        // Every byte arrives, whatever the shell thinks of it.
+        let odd = "'\"$(reboot)`\\\n\n  \t%s ü\n";
+        assert_eq!(shell.done(write(ManagedFile::Registries, odd)).await, Change::Changed);
+        let seen = shell.look().await.files;
+        assert_eq!(seen[&ManagedFile::Registries].digest, Digest::of(odd));
+        assert_eq!(shell.done(write(ManagedFile::Token, "")).await, Change::Changed);
+        // A disk that fills up leaves the old file.
+        host.sh("mount -t tmpfs -o size=8k tmpfs /etc/rancher/k3s && echo old >/etc/rancher/k3s/config.yaml");
+        let said = shell.refused(write(ManagedFile::Config, &"long\n".repeat(9000))).await;
+        assert_eq!(said, format!("cannot write {CONFIG}: write: {CONFIG}"));
+        assert_eq!(
+            host.sh("ls -A /etc/rancher/k3s; cat /etc/rancher/k3s/config.yaml"),
+            "config.yaml\nold"
+        );
+        let gone = HostOp::RemoveFile { file: ManagedFile::Config };
+        assert_eq!(shell.done(gone.clone()).await, Change::Changed);
+        assert_eq!(shell.done(gone).await, Change::Unchanged);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_was_cut_off_changes_nothing() {
+    if cannot_host() {
+        return;
+    }
+    let host = Host::with_shell("dash");
+    let shell = Shell::on(&host);
+    shell.done(claim(None, "7-a")).await;
+    shell.done(write(ManagedFile::Config, "old\n")).await;
+    let op = write(ManagedFile::Config, "first\nsecond\n");
+    let mut cut = fleetwright_provider_k3s::hosts::render(&op, &owner("7-a"));
+    cut.payload = Payload::Blob(Blob::new("first\n"));
+    let output = shell.exec(&cut).await.expect("output");
+    assert_eq!(output.ended, Ended::Exit(3));
+    assert!(
+        output.stdout().expose().contains("fw1 error=cut /etc/rancher/k3s/config.yaml did not")
+    );
+    assert_eq!(
+        host.sh("cat /etc/rancher/k3s/config.yaml; ls -A /etc/rancher/k3s"),
+        "old\nconfig.yaml"
+    );
+}
+
+#[tokio::test]
+async fn a_script_that_was_cut_off_is_not_run() {
+    if cannot_host() {
+        return;
+    }
+    for kind in ["dash", "bash"] {
+        let host = Host::with_shell(kind);
+        // As sshd would hand it over when the line breaks after `rm -rf /tmp/` of `rm -rf /tmp/old`.
+        let line = "mkdir /tmp/keep; printf '27\\nrm -rf /tmp/' | ";
+        let boot = fleetwright_provider_k3s::hosts::boot_command("root");
+        let output = host.command("/bin/sh").args(["-c", &format!("{line} ({boot})")]).output();
+        assert!(!output.expect("sh").status.success());
+        assert_eq!(host.sh("ls -d /tmp/keep"), "/tmp/keep");
+        let whole = Shell::on(&host).exec(&request("echo whole; exit 7")).await.expect("output");
+        assert_eq!((whole.ended.clone(), whole.stdout().expose()), (Ended::Exit(7), "whole\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_binary_arrives_in_parts_and_is_placed_when_whole() {
+    if cannot_host() {
+        return;
+    }
+    let host = Host::with_shell("dash");
+    let shell = Shell::on(&host);
+    shell.done(claim(None, "7-a")).await;
+    let digest = Digest::of("#!/bin/sh\necho k3s version v1.34.2+k3s1\n");
+    let (one, two): (&[u8], &[u8]) = (b"#!/bin/sh\n", b"echo k3s version v1.34.2+k3s1\n");
+    let place = || HostOp::PlaceBinary { digest: digest.clone() };
+    assert_eq!(shell.refused(place()).await, "cannot put k3s in place: gap: nothing has arrived");
+    assert_eq!(
+        shell.refused(part(&digest, 10, two)).await,
+        "cannot send bytes 10 to 40 of k3s: gap: 0 bytes are there, the part begins at 10"
+    );
+    shell.done(part(&Digest::of("another"), 0, b"remains of another")).await;
+    shell.done(part(&digest, 0, one)).await;
+    shell.done(part(&digest, 10, two)).await;
+    // A part may come again: what lies behind it is cut off first.
+    shell.done(part(&digest, 10, two)).await;
+    let seen = shell.look().await.part.expect("a part");
+    assert_eq!((seen.digest, seen.bytes), (digest.clone(), 40));
+    assert_eq!(host.sh("ls -A /usr/local/bin | grep -c part"), "1", "that of another is gone");
+    shell.done(part(&digest, 0, b"#!/bin/no\n")).await;
+    shell.done(part(&digest, 10, two)).await;
+    assert_eq!(
+        shell.refused(place()).await,
+        "cannot put k3s in place: digest: what arrived is not what was sent; it is removed"
+    );
+    shell.done(part(&digest, 0, one)).await;
+    shell.done(part(&digest, 10, two)).await;
+    assert_eq!(shell.done(place()).await, Change::Changed);
+    assert_eq!(shell.done(place()).await, Change::Unchanged);
+    let facts = shell.look().await;
+    assert_eq!(facts.binary, Some(digest));
+    assert_eq!(facts.version.as_deref(), Some("v1.34.2+k3s1"));
+    assert_eq!(facts.part, None);
+    assert_eq!(
+        host.sh("stat -c %a /usr/local/bin/k3s; readlink /usr/local/bin/crictl"),
+        "755\n/usr/local/bin/k3s"
+    );
+}
+
+#[tokio::test]
+async fn a_marker_is_changed_only_from_what_was_seen() {
+    if cannot_host() {
+        return;
+    }
+    let host = Host::with_shell("dash");
+    let shell = Shell::on(&host);
+    assert_eq!(shell.done(claim(None, "7-a")).await, Change::Changed);
+    assert_eq!(shell.done(claim(None, "7-a")).await, Change::Unchanged);
+    let said = shell.refused(claim(None, "8-b")).await;
+    assert!(said.ends_with("(fleetwright 1 hub ab12 object edge/store-17 uid 7-a)"), "{said}");
+    assert!(shell.refused(claim(Some("6-c"), "8-b")).await.starts_with("did not mark"));
+    assert_eq!(shell.done(claim(Some("7-a"), "8-b")).await, Change::Changed);
+    assert_eq!(
+        host.sh("cat /etc/fleetwright/owner; ls -A /etc/fleetwright"),
+        "fleetwright 1\nhub ab12\nobject edge/store-17\nuid 8-b\nowner"
+    );
+    assert_eq!(shell.look().await.marker, Some(Marker::Owned(owner("8-b"))));
+    let release = HostOp::ChangeMarker(MarkerChange {
+        was: Some(Marker::Owned(owner("8-b"))),
+        now: Marker::Released(owner("8-b").uid),
+    });
+    assert_eq!(shell.done(release).await, Change::Changed);
+    assert_eq!(shell.look().await.marker, Some(Marker::Released(owner("8-b").uid)));
+}
+
+#[tokio::test]
+async fn no_deed_touches_a_host_that_is_not_ours() {
+    if cannot_host() {
+        return;
+    }
+    let host = Host::with_shell("dash");
+    let shell = Shell::on(&host);
+    let digest = Digest::of("k3s");
+    let service = |action| HostOp::Service { role: Role::Server, action };
+    let deeds = || {
+        [
+            part(&digest, 0, b"k3s"),
+            HostOp::PlaceBinary { digest: digest.clone() },
+            write(ManagedFile::Token, TOKEN),
+            HostOp::RemoveFile { file: ManagedFile::Config },
+            HostOp::ApplySysctls,
+            service(Action::Enable),
+            service(Action::Start),
+            service(Action::Restart),
+            service(Action::Stop),
+            HostOp::ReadToken,
+            HostOp::ReadKubeconfig,
+            HostOp::SaveSnapshot { name: SnapshotName::new("a").expect("name") },
+            HostOp::Uninstall,
+        ]
+    };
+    let before = host.tree();
+    for op in deeds() {
+        let said = shell.refused(op.clone()).await;
+        assert_eq!(
+            said,
+            format!("did not {op}: the host is not ours (the host carries no marker)")
+        );
+    }
+    assert_eq!(host.changes(&before), Vec::<String>::new());
+    shell.try_op(&claim(None, "8-b"), "8-b").await.expect("theirs");
+    let before = host.tree();
+    for op in deeds() {
+        let said = shell.refused(op.clone()).await;
+        assert!(said.ends_with("uid 8-b)"), "{op}: {said}");
+    }
+    assert_eq!(host.changes(&before), Vec::<String>::new());
+    assert_eq!(host.sh("ls -d /run/standin 2>/dev/null || echo nobody asked"), "nobody asked");
+}
+
+#[tokio::test]
+async fn kernel_settings_are_in_force_at_once() {
+    if cannot_host() {
+        return;
+    }
+    let host = Host::with_shell("dash");
+    let shell = Shell::on(&host);
+    shell.done(claim(None, "7-a")).await;
+    // Of the network namespace, so that the machine under the test keeps its own.
+    shell.done(write(ManagedFile::Sysctls, "net.ipv4.ip_forward=1\n")).await;
+    shell.done(HostOp::ApplySysctls).await;
+    assert_eq!(host.sh("cat /proc/sys/net/ipv4/ip_forward"), "1");
+    shell.done(write(ManagedFile::Sysctls, "net.ipv4.no_such_thing=1\n")).await;
+    let said = shell.refused(HostOp::ApplySysctls).await;
+    assert!(said.starts_with("cannot apply kernel settings: sysctl: "), "{said}");
+}
+
+/// Works on the host until nothing is left to do.
+async fn settle(
+    shell: &Shell<'_>,
+    wanted: &fleetwright_provider_k3s::hosts::Wanted,
+) -> Vec<String> {
+    let mut done = Vec::new();
+    for _ in 0..40 {
+        let facts = shell.look().await;
+        match next(wanted, &facts, facts.epoch_s) {
+            Next::Op(op) => {
+                done.push(op.to_string());
+                shell.try_op(&op, "7-a").await.expect("done");
+            }
+            Next::Wait => tokio::time::sleep(Duration::from_millis(20)).await,
+            Next::Done => return done,
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("it does not end: {done:?}")
+}
+
+#[tokio::test]
+async fn an_installed_k3s_gives_its_token_saves_itself_and_goes_without_a_trace() {
+    if cannot_host() {
+        return;
+    }
+    let host = Host::with_shell("dash");
+    let shell = Shell::on(&host);
+    let before = host.tree();
+    let mut wanted = wanted();
+    wanted.part_bytes = 1 << 20;
+    assert_eq!(settle(&shell, &wanted).await.len(), 9);
+    assert_eq!(host.sh("cat /proc/$(cat /run/standin/k3s.pid)/comm"), "sleep");
+    let token = shell.try_op(&HostOp::ReadToken, "7-a").await.expect("token");
+    let Answer::Token(token) = token else { panic!("{token:?}") };
+    assert_eq!(token.expose(), format!("K100123::server:{TOKEN}"));
+    let kubeconfig = shell.try_op(&HostOp::ReadKubeconfig, "7-a").await.expect("kubeconfig");
+    let Answer::Kubeconfig(kubeconfig) = kubeconfig else { panic!("{kubeconfig:?}") };
+    assert!(kubeconfig.expose().ends_with("https://127.0.0.1:6443\"}}]\n"));
+    let save = HostOp::SaveSnapshot { name: SnapshotName::new("daily").expect("name") };
+    for _ in 0..2 {
+        let saved = shell.try_op(&save, "7-a").await.expect("saved");
+        let file = "/var/lib/rancher/k3s/server/db/snapshots/daily-store-17-1800000000";
+        assert_eq!(saved, Answer::Snapshot(file.to_owned()));
+    }
+    // Drift: somebody stops it, changes the unit, and removes a file.
+    let broken = unit_text(Role::Server).replace("Restart=always", "Restart=no");
+    host.sh("systemctl stop k3s; rm /etc/rancher/k3s/registries.yaml");
+    std::fs::write(format!("/proc/{}/root/etc/systemd/system/k3s.service", host.pid()), broken)
+        .expect("unit");
+    assert_eq!(
+        settle(&shell, &wanted).await,
+        [
+            "write /etc/rancher/k3s/registries.yaml",
+            "write /etc/systemd/system/k3s.service",
+            "start k3s.service"
+        ]
+    );
+    // A disk of its own for the data, and a volume below it: the volume is let go, the disk stays.
+    host.sh("mkdir -p /var/lib/kubelet/pods/1/vol && mount -t tmpfs tmpfs /var/lib/kubelet/pods/1/vol && touch /var/lib/kubelet/pods/1/vol/kept");
+    assert_eq!(host.sh("ps -e -o args= | grep -c '^[s]leep 31415'"), "1");
+    assert_eq!(shell.done(HostOp::Uninstall).await, Change::Changed);
+    assert_eq!(host.changes(&before), Vec::<String>::new());
+    assert_eq!(host.sh("ps -e -o args= | grep -c '[s]leep [23]' || :"), "0", "nothing of it runs");
+    assert_eq!(host.sh("grep -c kubelet /proc/mounts || :"), "0");
+}
+
+#[tokio::test]
+async fn uninstalling_leaves_a_disk_and_what_cannot_be_let_go() {
+    if cannot_host() {
+        return;
+    }
+    let host = Host::with_shell("dash");
+    let shell = Shell::on(&host);
+    shell.done(claim(None, "7-a")).await;
+    host.sh("mkdir -p /var/lib/rancher/k3s /var/lib/kubelet/vol; mount -t tmpfs tmpfs /var/lib/rancher/k3s; mkdir /var/lib/rancher/k3s/server");
+    host.sh("mount -t tmpfs tmpfs /var/lib/kubelet/vol; touch /var/lib/kubelet/vol/precious");
+    // Somebody works in the volume, so it cannot be unmounted.
+    let mut inside = host
+        .command("/bin/sh")
+        .args(["-c", "cd /var/lib/kubelet/vol && echo && exec sleep 99"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("nsenter");
+    let mut said = String::new();
+    let stdout = inside.stdout.as_mut().expect("piped");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut said).expect("inside");
+    assert_eq!(
+        shell.refused(HostOp::Uninstall).await,
+        "cannot uninstall k3s: busy: volumes are still mounted below /var/lib/rancher/k3s or /var/lib/kubelet"
+    );
+    assert_eq!(host.sh("ls /var/lib/kubelet/vol"), "precious");
+    assert!(shell.look().await.marker.is_some(), "it stays ours until nothing is left");
+    inside.kill().expect("killed");
+    host.sh("kill $(ps -e -o pid= -o args= | sed -n 's/^ *\\([0-9]*\\) sleep 99$/\\1/p')");
+    inside.wait().expect("ended");
+    assert_eq!(shell.done(HostOp::Uninstall).await, Change::Changed);
+    assert_eq!(host.sh("ls -A /var/lib/rancher/k3s; grep -c rancher /proc/mounts"), "1");
+    assert!(shell.look().await.marker.is_none());
+}

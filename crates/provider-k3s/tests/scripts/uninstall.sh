@@ -1,0 +1,78 @@
+# fleetwright deed: uninstall
+set -eu
+umask 077
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+say() { printf 'fw1 %s=%s\n' "$1" "$2"; }
+fail() {
+  say error "$1 $2"
+  exit 3
+}
+# Whatever a login shell printed before ends with this line.
+echo
+say begin ok
+digest_of() { sha256sum <"$1" | cut -d ' ' -f 1; }
+marker='/etc/fleetwright/owner'
+binary='/usr/local/bin/k3s'
+files='/etc/sysctl.d/90-kubelet.conf /etc/rancher/k3s/fleetwright.token /etc/rancher/k3s/registries.yaml /etc/rancher/k3s/audit.yaml /etc/rancher/k3s/admission.yaml /etc/rancher/k3s/config.yaml /etc/systemd/system/k3s.service /etc/systemd/system/k3s-agent.service'
+loaded='/run/fleetwright/loaded'
+ours='fleetwright 1
+hub ab12
+object edge/store-17
+uid 7-a'
+# Only on a host whose marker names us, looked at now and not when we planned.
+if [ ! -f "$marker" ]; then
+  fail not-ours 'the host carries no marker'
+elif [ "$(cat "$marker")" != "$ours" ]; then
+  fail not-ours "$(head -n 4 "$marker" | tr '\n' ' ')"
+fi
+# Takes K3s and all its data away; the marker goes last, so that a run that was cut off can be repeated.
+for unit in k3s k3s-agent; do
+  if [ "$(systemctl show "$unit" -p LoadState 2>/dev/null)" != LoadState=not-found ]; then
+    problem=$(systemctl stop "$unit" 2>&1) || fail service "$(printf %s "$problem" | tail -n 1)"
+    systemctl disable --quiet "$unit" 2>/dev/null || :
+  fi
+done
+# K3s leaves its containers running when it stops: its shims, then what they started.
+below() {
+  for child in "$@"; do
+    printf '%s\n' "$child"
+    # shellcheck disable=SC2046
+    below $(cat "/proc/$child/task/"*/children 2>/dev/null || :)
+  done
+}
+for exe in /proc/[0-9]*/exe; do
+  case $(readlink "$exe" 2>/dev/null || :) in
+    /var/lib/rancher/k3s/data/*)
+      process=${exe#/proc/}
+      # shellcheck disable=SC2046
+      kill -9 $(below "${process%/exe}") 2>/dev/null || :
+      ;;
+  esac
+done
+# Deepest first, or the outer ones are busy.
+awk '$2 ~ "^/(run/k3s/|run/netns/cni-|var/lib/rancher/k3s/|var/lib/kubelet/)" { print $2 }' /proc/mounts |
+  sort -r | while IFS= read -r mount; do umount "$mount" 2>/dev/null || :; done
+if awk '$2 ~ "^/var/lib/(rancher/k3s|kubelet)/" { found = 1 } END { exit !found }' /proc/mounts; then
+  fail busy 'volumes are still mounted below /var/lib/rancher/k3s or /var/lib/kubelet'
+fi
+for link in cni0 flannel.1 flannel-v6.1 flannel-wg kube-ipvs0; do
+  if [ -e "/sys/class/net/$link" ]; then ip link delete "$link" 2>/dev/null || :; fi
+done
+for name in kubectl crictl ctr; do
+  case $(readlink "${binary%/*}/$name" 2>/dev/null || :) in
+    k3s | "$binary") rm -f "${binary%/*}/$name" ;;
+  esac
+done
+for file in $files; do rm -f "$file"; done
+for folder in /etc/rancher/k3s /var/lib/rancher/k3s /var/lib/kubelet /run/k3s /run/flannel "${loaded%/*}"; do
+  # A folder that is a disk of its own stays, empty.
+  rm -rf "$folder" 2>/dev/null || [ -z "$(ls -A "$folder")" ] || fail busy "$folder"
+done
+rm -f "$binary" "${binary%/*}"/.k3s-*.part
+systemctl daemon-reload 2>/dev/null || :
+rm -f "$marker"
+rmdir "${marker%/*}" /etc/rancher /var/lib/rancher 2>/dev/null || :
+say changed yes
+say end ok
