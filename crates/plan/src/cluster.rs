@@ -79,7 +79,9 @@ impl Draft {
     }
 
     fn touches(&self, resource: &Resource) -> bool {
-        self.steps.iter().any(|step| step.resource().as_ref() == Some(resource))
+        let on = |step: &Step| step.resource().as_ref() == Some(resource);
+        let claims = |held: &Held| matches!(&held.step, Step::Cloud(step) if matches!(step.action, CloudAction::Claim { .. }));
+        self.steps.iter().any(on) || self.held.iter().any(|held| claims(held) && on(&held.step))
     }
 }
 

@@ -15,11 +15,12 @@ use fleetwright_plan::{
     Change, ChangeKind, DesiredCluster, Difference, Phase, Resource, Seen, SeenCluster, Snapshot,
     Update,
 };
+use fleetwright_provider::{follows_a_claim, once_claimed};
 use serde_json::{Value, json};
 
 /// Every difference: the control plane first, then the pools by name, then the parts.
 ///
-/// A control plane that is not ours has no differences: whose it is comes before how it is.
+/// Of a control plane that is not ours: whose it is comes first, then what would follow once it is.
 pub(crate) fn diff(desired: &DesiredCluster, snapshot: &Snapshot) -> Vec<Change> {
     let mut changes = Vec::new();
     match &snapshot.cluster {
@@ -34,6 +35,8 @@ pub(crate) fn diff(desired: &DesiredCluster, snapshot: &Snapshot) -> Vec<Change>
         Seen::Present(cluster) if desired.owner.reads(&cluster.tags) != Ownership::Ours => {
             changes.push(Change { resource: Resource::Cluster, kind: ChangeKind::Claim });
             changes.extend(claims(desired, snapshot));
+            let after = diff(desired, &once_claimed(desired, snapshot));
+            changes.extend(after.into_iter().filter(follows_a_claim));
         }
         Seen::Present(cluster) => {
             let ours = Ours { desired, snapshot, cluster };

@@ -5,6 +5,7 @@
 //! other provider. Sockets are not its business either: it sends through [`HttpOut`]. Start at [`Provider`];
 //! [`conformance`] holds what every provider must show.
 
+mod adoption;
 mod cloud_error;
 pub mod conformance;
 mod deed;
@@ -26,6 +27,7 @@ use fleetwright_plan::{
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use adoption::{follows_a_claim, once_claimed};
 pub use cloud_error::{CloudError, Patience, retry_after};
 pub use deed::{audit, left_alone, may_claim};
 pub use http_out::{HttpOut, HttpOutError};

@@ -516,7 +516,7 @@ async fn an_undeclared_pool_goes_only_if_it_is_ours_and_at_rest() {
 }
 
 #[tokio::test]
-async fn what_is_not_ours_may_only_be_claimed() {
+async fn what_is_not_ours_is_claimed_before_it_is_changed() {
     let mut pool = described_pool();
     pool["nodegroup"]["tags"] = json!({});
     pool["nodegroup"]["scalingConfig"]["maxSize"] = json!(99);
@@ -526,7 +526,17 @@ async fn what_is_not_ours_may_only_be_claimed() {
     other["cluster"]["tags"] = json!({});
     other["cluster"]["version"] = json!("1.30");
     let snapshot = look(other, vec![pool]).await;
-    assert_eq!(lines(&snapshot), ["@ control plane", "@ pool general"]);
+    assert_eq!(
+        lines(&snapshot),
+        [
+            "@ control plane",
+            "@ pool general",
+            "~ control plane version: UpdateClusterVersion (Upgrade)",
+            "    spec.version: 1.34 <- 1.30",
+            "~ pool general config: UpdateNodegroupConfig",
+            "    spec.nodePools[general].size.max: 12 <- 99",
+        ]
+    );
 }
 
 #[tokio::test]

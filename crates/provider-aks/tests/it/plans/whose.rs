@@ -106,6 +106,29 @@ fn adoption_claims_first() {
     );
 }
 
+/// What an adoption leads to is told before it begins, also to who only watches.
+#[test]
+fn what_follows_a_claim_is_told_beforehand() {
+    let bare = "cluster: {tags: {fleetwright.dev_hub: null, fleetwright.dev_object: null, fleetwright.dev_uid: null}}, seen: {system: {tags: null}, web: {tags: {fleetwright.dev_hub: null, fleetwright.dev_object: null, fleetwright.dev_uid: null, team: old}}}";
+    check(
+        &format!("{{spec: {{adoption: Existing}}, {bare}, pools: {{web: {{size: {{max: 20}}}}}}}}"),
+        &[
+            &format!("~ claim control plane  {AT}"),
+            &format!(". later: ~ claim pool system  {AT} (waits: update of control plane)"),
+            &format!(". later: ~ claim pool web  {AT} (waits: update of control plane)"),
+            ". later: ~ update pool web scaling  spec.nodePools[web].size.max: declared 20, found 10 (waits: claim of control plane)",
+            ". later: ~ update pool web tags  spec.tags[team]: declared retail, found old (waits: claim of control plane)",
+        ],
+    );
+    check(
+        &format!("{{spec: {{mode: Observe}}, {bare}, pools: {{web: {{size: {{max: 20}}}}}}}}"),
+        &[
+            ". left as it is: spec.nodePools[web].size.max: declared 20, found 10",
+            ". left as it is: spec.tags[team]: declared retail, found old",
+        ],
+    );
+}
+
 #[test]
 fn a_pool_of_the_same_name_is_claimed_or_told() {
     check(
