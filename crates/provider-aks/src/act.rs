@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use fleetwright_errclass::Class;
 use fleetwright_names::{Ownership, TAG_HUB, TAG_OBJECT, TAG_RELEASED, TAG_UID, Uid};
 use fleetwright_plan::{CloudAction, CloudStep, Resource};
-use fleetwright_provider::{CloudError, Receipt, audit, left_alone, may_claim};
+use fleetwright_provider::{CloudError, Receipt, audit, left_alone, may_claim, wire_request};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::config::wire_request;
 use crate::error::Call;
 use crate::merge::{self, Of};
 use crate::observe::{find_cluster, find_part, find_pool};

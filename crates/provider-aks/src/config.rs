@@ -2,7 +2,7 @@
 //!
 //! A body is the JSON of the `PUT` itself, at the provider's own API version: what the models of
 //! `azure_mgmt_containerservice` know is built with them, the rest is merged in. Keys that begin with `_` are notes of ours
-//! for `diff`, `observe` and `act`; [`wire_request`] drops them:
+//! for `diff`, `observe` and `act`; [`fleetwright_provider::wire_request`] drops them:
 //! - `_birth`: wire paths that are given at birth only, because nobody declared them;
 //! - `_image`: `InWindow` when newer node images are rolled out;
 //! - `_adopted`: the cluster must exist already, so what is absent was not decided by us;
@@ -47,18 +47,6 @@ pub(crate) const IMAGE: &str = "_image";
 pub(crate) const MAINTENANCE_DECLARED: &str = "_maintenanceDeclared";
 /// Value of [`IMAGE`].
 pub(crate) const IN_WINDOW: &str = "InWindow";
-
-/// The body of a step as Azure gets it: without our own notes.
-#[must_use]
-pub fn wire_request(body: &Value) -> Value {
-    match body {
-        Value::Object(map) => {
-            let sent = map.iter().filter(|(key, _)| !key.starts_with('_'));
-            Value::Object(sent.map(|(key, value)| (key.clone(), value.clone())).collect())
-        }
-        other => other.clone(),
-    }
-}
 
 /// Where the cluster is: what was observed wins over what is declared.
 pub(crate) fn address(cluster: &ManagedCluster) -> Option<Address> {

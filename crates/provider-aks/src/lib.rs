@@ -39,7 +39,7 @@ use fleetwright_provider::{
 };
 use serde_json::Value;
 
-pub use config::{KEY, wire_request};
+pub use config::KEY;
 pub use member::{MemberTokenOptions, member_token};
 
 /// How often real AKS is asked: a control plane takes about five minutes, a pool three.

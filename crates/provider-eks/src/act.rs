@@ -7,10 +7,10 @@ use aws_sdk_eks::Client;
 use fleetwright_errclass::Class;
 use fleetwright_names::{Ownership, TAG_HUB, TAG_OBJECT, TAG_RELEASED, TAG_UID, Uid};
 use fleetwright_plan::{CloudAction, CloudStep, Resource};
-use fleetwright_provider::{CloudError, Receipt, audit, left_alone, may_claim};
+use fleetwright_provider::{CloudError, Receipt, audit, left_alone, may_claim, wire_request};
 use serde_json::{Value, json};
 
-use crate::config::{POLICIES, wire_request};
+use crate::config::POLICIES;
 use crate::error::Call;
 use crate::observe::{find_cluster, find_part, find_pool, tags};
 use crate::{kind, wire};

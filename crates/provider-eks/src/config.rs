@@ -1,7 +1,7 @@
 //! From a declaration to the cloud's requests. Pure; reports all problems at once, each at its field.
 //!
 //! A body is the JSON of the EKS request itself, in botocore's spelling. Keys that begin with `_` are notes of ours for
-//! `diff` and `act`; [`wire_request`] drops them:
+//! `diff` and `act`; [`fleetwright_provider::wire_request`] drops them:
 //! - `_birth`: wire paths that are given at birth only, because nobody declared them;
 //! - `_image`: `InWindow` when newer node images are rolled out;
 //! - `_adopted`: the cluster must exist already, so what is absent was not decided by us;
@@ -39,18 +39,6 @@ pub(crate) const IMAGE: &str = "_image";
 pub(crate) const POLICIES: &str = "_policies";
 /// Value of [`IMAGE`].
 pub(crate) const IN_WINDOW: &str = "InWindow";
-
-/// The body of a step as EKS gets it: without our own notes.
-#[must_use]
-pub fn wire_request(body: &Value) -> Value {
-    match body {
-        Value::Object(map) => {
-            let sent = map.iter().filter(|(key, _)| !key.starts_with('_'));
-            Value::Object(sent.map(|(key, value)| (key.clone(), value.clone())).collect())
-        }
-        other => other.clone(),
-    }
-}
 
 /// Where the cluster is: what was observed wins over what is declared.
 pub(crate) fn address(cluster: &ManagedCluster) -> Option<Address> {

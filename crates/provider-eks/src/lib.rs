@@ -34,7 +34,7 @@ use fleetwright_provider::{
 };
 use serde_json::{Value, json};
 
-pub use config::{KEY, wire_request};
+pub use config::KEY;
 pub use credentials::{RoleToAssume, token_credentials};
 pub use token::eks_token;
 

@@ -18,10 +18,9 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use bytes::Bytes;
 use fleetwright_errclass::Class;
-use fleetwright_provider::CloudError;
+use fleetwright_provider::{CloudError, wire_request};
 use serde_json::{Map, Value};
 
-use crate::config::wire_request;
 use crate::error::Call;
 
 /// A list of EKS ends well before this many pages.

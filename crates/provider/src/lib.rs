@@ -11,6 +11,7 @@ pub mod conformance;
 mod deed;
 mod http_out;
 mod merge;
+mod notes;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub use cloud_error::{CloudError, Patience, retry_after};
 pub use deed::{audit, left_alone, may_claim};
 pub use http_out::{HttpOut, HttpOutError};
 pub use merge::merge_patch;
+pub use notes::wire_request;
 pub use secret::Secret;
 
 /// What a provider is asked to judge.

@@ -15,12 +15,12 @@ use fleetwright_api_types::{
     AksNodeOsChannel, AksSpec, AksSupport, AksTier, AksUpgradeChannel, Toggle,
 };
 use fleetwright_plan::DesiredPool;
-use fleetwright_provider::merge_patch;
+use fleetwright_provider::{merge_patch, wire_request};
 use serde_json::{Value, json};
 
 use super::check::{Check, DISK_ENCRYPTION_SET, DNS_ZONE, IDENTITY, SUBNET};
 use super::patch::{self, Patched};
-use super::{BIRTH, MAINTENANCE_DECLARED, Shared, add_ons, network, wire_request};
+use super::{BIRTH, MAINTENANCE_DECLARED, Shared, add_ons, network};
 use crate::tags::to_azure;
 
 /// Paths that a patch may not touch.

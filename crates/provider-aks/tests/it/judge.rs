@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
 use fleetwright_plan::{CloudAction, Resource};
-use fleetwright_provider_aks::wire_request;
+use fleetwright_provider::wire_request;
 use regex::Regex;
 use serde_json::{Value, json};
 

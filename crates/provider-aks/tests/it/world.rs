@@ -14,7 +14,7 @@ use fleetwright_plan::{
     Rules, Seen, Situation, Snapshot, Windows, lint, plan_cluster,
 };
 use fleetwright_provider::Provider as _;
-use fleetwright_provider_aks::wire_request;
+use fleetwright_provider::wire_request;
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -179,7 +179,7 @@ impl Found<'_> {
         leaves: &[Leaf],
     ) {
         let mut input = json!({"name": self.name});
-        let body = crate::config::wire_request(&desired.body);
+        let body = fleetwright_provider::wire_request(&desired.body);
         match what {
             ENDPOINT => {
                 let keys = ["endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs"];

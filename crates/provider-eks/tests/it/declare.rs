@@ -184,7 +184,7 @@ fn every_field_of_a_control_plane_becomes_its_wire_form() {
     });
     let desired = desire(cluster, account()).expect("no problems");
     assert_eq!(
-        fleetwright_provider_eks::wire_request(&desired.body),
+        fleetwright_provider::wire_request(&desired.body),
         json!({
             "name": "payments-eu-01",
             "version": "1.34",
