@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aks::AksSpec;
 use crate::eks::EksSpec;
+use crate::k3s::K3sSpec;
 use crate::maintenance::Maintenance;
 use crate::node_pool::NodePool;
 use crate::registration::Registration;
@@ -51,8 +52,11 @@ use crate::status::ManagedClusterStatus;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.eks), has(self.aks)].exists_one(given, given)").message("exactly one provider block is needed: eks or aks"))]
-#[x_kube(validation = Rule::new("has(self.eks) == has(oldSelf.eks) && has(self.aks) == has(oldSelf.aks)").message("the provider block cannot change for another: make a new object"))]
+#[x_kube(validation = Rule::new("[has(self.eks), has(self.aks), has(self.k3s)].exists_one(given, given)").message("exactly one provider block is needed: eks, aks or k3s"))]
+#[x_kube(validation = Rule::new("has(self.eks) == has(oldSelf.eks) && has(self.aks) == has(oldSelf.aks) && has(self.k3s) == has(oldSelf.k3s)").message("the provider block cannot change for another: make a new object"))]
+#[x_kube(validation = Rule::new("has(self.k3s) == self.version.startsWith('v')").message("version is a release of K3s with k3s, for example v1.34.2+k3s1, and MAJOR.MINOR elsewhere"))]
+#[x_kube(validation = Rule::new("!has(self.k3s) || !has(self.nodePools)").message("nodePools are for clouds: k3s takes hosts, as servers and agents"))]
+#[x_kube(validation = Rule::new("!has(self.connection) || self.connection.type != 'Ssh' || has(self.k3s)").message("connection Ssh goes with k3s only"))]
 pub struct ManagedClusterSpec {
     /// How far we may go. Absent: `Manage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,9 +67,10 @@ pub struct ManagedClusterSpec {
     /// What happens to the cloud when this object is deleted. Absent: `Retain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
-    /// The Kubernetes version of the control plane, as MAJOR.MINOR. Upgrades walk one minor at a time; no downgrade.
+    /// The Kubernetes version of the control plane, as MAJOR.MINOR; for K3s its release, for example `v1.34.2+k3s1`. Upgrades walk
+    /// one minor at a time; no downgrade.
     #[schemars(length(max = 32))]
-    #[x_kube(validation = Rule::new(r"self.matches('^1\\.[0-9]{1,3}$')").message("must be MAJOR.MINOR, for example 1.34"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^(1\\.[0-9]{1,3}|v1\\.[0-9]{1,3}\\.[0-9]{1,3}[+]k3s[0-9]{1,3})$')").message("must be MAJOR.MINOR, for example 1.34"))]
     pub version: String,
     /// The account to use: a cluster-scoped ProviderConfig whose `allowedNamespaces` names this namespace.
     pub provider_config_ref: LocalRef,
@@ -89,6 +94,9 @@ pub struct ManagedClusterSpec {
     /// An Azure AKS cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aks: Option<AksSpec>,
+    /// A K3s cluster on given hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k3s: Option<K3sSpec>,
     /// Groups of equal nodes. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 30))]
@@ -104,6 +112,8 @@ impl ManagedClusterSpec {
             Some("eks")
         } else if self.aks.is_some() {
             Some("aks")
+        } else if self.k3s.is_some() {
+            Some("k3s")
         } else {
             None
         }
@@ -152,7 +162,7 @@ pub enum Adoption {
 #[x_kube(crates(kube_core = "kube_core"))]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("(self.type == 'HttpProxy') == has(self.proxyUrl)").message("proxyUrl goes with type HttpProxy, and only with it"))]
-#[x_kube(validation = Rule::new("self.type != 'Agent'").message("type Agent is reserved and not built yet; use Direct or HttpProxy"))]
+#[x_kube(validation = Rule::new("self.type != 'Agent'").message("type Agent is reserved and not built yet; use Direct, HttpProxy or Ssh"))]
 pub struct ConnectionSpec {
     /// The way.
     #[serde(rename = "type")]
@@ -170,6 +180,8 @@ pub enum ConnectionType {
     Direct,
     /// Through an HTTP proxy.
     HttpProxy,
+    /// As its hosts are reached: through SSH, so that its API needs no exposure. K3s only.
+    Ssh,
     /// Through an agent in the cluster that calls out to us. Reserved: refused until it is built.
     Agent,
 }

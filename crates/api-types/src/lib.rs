@@ -13,11 +13,13 @@ mod cluster;
 mod condition;
 mod eks;
 mod free;
+mod k3s;
 mod maintenance;
 mod node_pool;
 mod policy;
 mod provider_config;
 mod registration;
+mod ssh;
 mod status;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -42,6 +44,10 @@ pub use eks::{
     EksAddOn, EksAutoMode, EksEndpoint, EksEndpointAccess, EksFargateProfile, EksFargateSelector,
     EksLog, EksNetwork, EksOnConflict, EksPodIdentity, EksSpec, EksSupport,
 };
+pub use k3s::{
+    K3sBackup, K3sDatastore, K3sDatastoreType, K3sEndpoint, K3sHardening, K3sHost, K3sProfile,
+    K3sSource, K3sSourceType, K3sSpec, Presence,
+};
 pub use maintenance::{Day, Governed, Maintenance, MaintenanceWindow, duration_seconds};
 pub use node_pool::{
     Capacity, EksPool, ImageUpdates, IntOrString, LaunchTemplate, NodePool, OnDrainTimeout,
@@ -56,9 +62,10 @@ pub use provider_config::{
     ProviderConfig, ProviderConfigSpec, ProviderConfigStatus, ProviderLimits,
 };
 pub use registration::{ArgoCdRegistration, Registration};
+pub use ssh::{JumpHost, PinnedHostKey, SshConfig, SshHostKeys, SshIdentity, SshSpec};
 pub use status::{
-    ClusterSummary, Connection, Drift, LastError, ManagedClusterStatus, Observed, ObservedPool,
-    ObservedRegistration, Operation,
+    ClusterSummary, Connection, Drift, LastError, ManagedClusterStatus, Observed, ObservedHost,
+    ObservedPool, ObservedRegistration, Operation,
 };
 
 /// The API group of all our kinds.
@@ -77,6 +84,8 @@ pub const ANNOTATION_RECONCILE_NOW: &str = "fleetwright.dev/reconcile-now";
 pub const ANNOTATION_HANDS_OFF_UNTIL: &str = "fleetwright.dev/hands-off-until";
 /// Annotation with the uid of an earlier object of the same name, whose cloud resources this object takes over.
 pub const ANNOTATION_TAKE_OVER: &str = "fleetwright.dev/take-over";
+/// Annotation with names of hosts, separated by commas, that will not come back: what is left to do there is not waited for.
+pub const ANNOTATION_ABANDON_HOSTS: &str = "fleetwright.dev/abandon-hosts";
 /// ConfigMap in [`SYSTEM_NAMESPACE`] that says whether writes are frozen, and counts deletes for the fuse.
 pub const SAFETY_CONFIG_MAP: &str = "safety";
 /// Finalizer held while a cloud resource of ours may exist.

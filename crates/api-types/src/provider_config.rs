@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::azure_config::AzureConfig;
+use crate::ssh::SshConfig;
 use crate::{Condition, LocalRef};
 
 /// How to reach a cloud account, and who may use it.
@@ -26,7 +27,7 @@ use crate::{Condition, LocalRef};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.aws), has(self.azure)].exists_one(given, given)").message("exactly one account block is needed: aws or azure"))]
+#[x_kube(validation = Rule::new("[has(self.aws), has(self.azure), has(self.ssh)].exists_one(given, given)").message("exactly one account block is needed: aws, azure or ssh"))]
 pub struct ProviderConfigSpec {
     /// Namespaces whose clusters may use this account. Absent or empty: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,6 +43,9 @@ pub struct ProviderConfigSpec {
     /// An Azure account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub azure: Option<AzureConfig>,
+    /// Hosts in reach of SSH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshConfig>,
     /// What may be done there at most, checked on the final request. Absent: no limit but the account's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<ProviderLimits>,
@@ -52,7 +56,9 @@ impl ProviderConfigSpec {
     #[must_use]
     pub fn secret_ref(&self) -> Option<&LocalRef> {
         let aws = self.aws.as_ref().and_then(|aws| aws.identity.secret_ref.as_ref());
-        aws.or_else(|| self.azure.as_ref()?.identity.secret_ref.as_ref())
+        let azure = || self.azure.as_ref()?.identity.secret_ref.as_ref();
+        let ssh = || Some(&self.ssh.as_ref()?.identity.as_ref()?.secret_ref);
+        aws.or_else(azure).or_else(ssh)
     }
 }
 
@@ -88,6 +94,11 @@ pub struct ProviderLimits {
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub identity_ids: Vec<String>,
+    /// Hosts that clusters may be on, and jump hosts that they may name, as declared; `*` stands for any text. Absent: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub hosts: Vec<String>,
     /// Argo CD projects that clusters may be registered in. Present: one of them must be named, since a registration without a
     /// project is every project's. Absent: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

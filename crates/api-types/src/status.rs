@@ -41,6 +41,10 @@ pub struct ManagedClusterStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
     pub pools: Vec<ObservedPool>,
+    /// The hosts of the cluster, sorted by name: noted before anything is done there, until nothing of ours is left there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_string()]))]
+    pub hosts: Vec<ObservedHost>,
     /// What somebody else changed, while it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
@@ -169,6 +173,31 @@ pub struct ObservedPool {
     /// Release of its node image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+}
+
+/// A host as it was seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObservedHost {
+    /// Its name.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// `server` or `agent`.
+    #[schemars(length(max = 16))]
+    pub role: String,
+    /// Where it was reached last: DNS name or address.
+    #[schemars(length(max = 253))]
+    pub host: String,
+    /// TCP port of its SSH server. Absent: 22.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Its phase: `Noted` (nothing is done there yet), `Creating`, `Active`, `Updating`, `Failed`, `Deleting`, `Away` (an
+    /// intermittent one that does not answer) or `Unknown`.
+    #[schemars(length(max = 16))]
+    pub phase: String,
+    /// The release of K3s that it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub version: Option<String>,
 }
 
 /// What somebody else changed.

@@ -189,6 +189,7 @@ impl Shared {
             short_cluster: cluster.as_deref(),
             pool: pool.as_deref(),
             declared_pool: declared.as_deref(),
+            on_host: false,
         };
         let verdict = self.judged(&subject).await.map_err(AzureError::server)?;
         if let Some(kind) = verdict.refused {

@@ -1,5 +1,9 @@
 //! The simulation's own controls, over HTTP for a second process: faults, drift, releases of images.
 
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
@@ -7,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::drift::DriftError;
 use crate::faults::Fault;
+use crate::hosts::HostCall;
 use crate::{SECRET_ACCESS_KEY, SettleError, Shared};
 
 /// Below the mount; no path of a cloud begins so.
@@ -38,7 +43,36 @@ impl Refused {
     }
 }
 
+/// A script for a host; its payload and its outputs are base64.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnHost {
+    host: String,
+    port: u16,
+    script: String,
+    payload: String,
+    timeout_ms: u64,
+}
+
 impl Shared {
+    /// Answers with `status`, `stdout` and `stderr`, or with `failed`: the word for why there are none.
+    async fn run_on_host(&self, asked: OnHost) -> Result<Value, Refused> {
+        let OnHost { host, port, script, payload, timeout_ms } = asked;
+        let payload = STANDARD.decode(payload).map_err(|error| {
+            Refused::new(StatusCode::BAD_REQUEST, format!("the payload is no base64: {error}"))
+        })?;
+        let timeout = Duration::from_millis(timeout_ms);
+        let call = HostCall { host, port, script, payload: payload.into(), timeout };
+        Ok(match self.on_host(&call).await {
+            Ok(done) => json!({
+                "status": done.status,
+                "stdout": STANDARD.encode(done.stdout),
+                "stderr": STANDARD.encode(done.stderr),
+            }),
+            Err(error) => json!({ "failed": error }),
+        })
+    }
+
     pub(crate) async fn control(&self, rest: &str, request: &Request<Bytes>) -> Response<Bytes> {
         let (status, body) = match self.controlled(rest, request).await {
             Ok(body) => (StatusCode::OK, body),
@@ -94,6 +128,7 @@ impl Shared {
             (&Method::POST, "releases") => {
                 Ok(json!({ "releases": self.release_images().await.map_err(failed)? }))
             }
+            (&Method::POST, "hosts") => self.run_on_host(body(request)?).await,
             (&Method::GET, "orphans") => {
                 Ok(json!({ "orphans": self.orphans().await.map_err(failed)? }))
             }

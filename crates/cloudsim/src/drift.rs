@@ -8,6 +8,9 @@ use crate::faults::Fault;
 use crate::state::{Cluster, ClusterKey, with_values};
 use crate::{SettleError, Shared, paths};
 
+/// What stands for the region where hosts drift.
+const HOSTS: &str = "hosts";
+
 /// A change behind everybody's back that cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum DriftError {
@@ -98,6 +101,9 @@ impl Shared {
     ) -> Result<(), DriftError> {
         let _turn = self.turn.lock().await;
         let missing = || DriftError::NoCluster { region: region.to_owned(), name: name.to_owned() };
+        if region == HOSTS {
+            return self.drift_host(name, path, value).await;
+        }
         if let Some(key) = AksKey::by_external_name(name) {
             return self.drift_aks(&key, missing(), path, value).await;
         }

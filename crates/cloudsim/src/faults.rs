@@ -11,14 +11,16 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// What goes wrong.
     pub kind: FaultKind,
-    /// The name of an EKS cluster; of an AKS cluster the name alone or `<subscription>/<group>/<name>`.
+    /// The name of an EKS cluster; of an AKS cluster the name alone or `<subscription>/<group>/<name>`; of hosts the object
+    /// that their marker names, with or without its namespace.
     #[serde(default)]
     pub cluster: Option<String>,
-    /// The name of a node group or agent pool, or the one that its tag `fleetwright.dev/pool` says.
+    /// The name of a node group or agent pool, or the one that its tag `fleetwright.dev/pool` says; of a host its address or
+    /// the name of its node.
     #[serde(default)]
     pub pool: Option<String>,
     /// An operation, as the API reference names it: `CreateCluster`, `AssumeRole`, `GetParameter`; of Azure
-    /// `ManagedClusters_CreateOrUpdate`, `AgentPools_Delete`, `Entra_Token`, ….
+    /// `ManagedClusters_CreateOrUpdate`, `AgentPools_Delete`, `Entra_Token`, …; of hosts a deed: `write-file`, `service`, ….
     #[serde(default)]
     pub operation: Option<String>,
     /// How many calls it hits; absent: all. [`FaultKind::Capacity`] is a state and not counted.
@@ -57,7 +59,22 @@ pub enum FaultKind {
     UpdateFails,
     /// An upgrade insight is in `ERROR`, and versions are not updated without `force` or `forceUpgrade`.
     UpgradeBlocked,
+    /// A host does not answer, while everything on it goes on.
+    Away,
+    /// The connection to a host is cut before the deed has an effect, or in its middle. After it, that is
+    /// [`FaultKind::LostAnswer`].
+    Cut {
+        /// Whether half of it was done.
+        halfway: bool,
+    },
+    /// A host's disk takes no more. A state, and not counted.
+    DiskFull,
+    /// K3s ends soon after each start. A state, and not counted.
+    Crashes,
 }
+
+/// The operation by which somebody sees whether a host lets them in.
+pub(crate) const KNOCK: &str = "knock";
 
 /// What a call does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,6 +112,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) pool: Option<&'a str>,
     /// What the declaration calls the pool, by its tag.
     pub(crate) declared_pool: Option<&'a str>,
+    /// It is a deed on a host.
+    pub(crate) on_host: bool,
 }
 
 impl<'a> Subject<'a> {
@@ -105,11 +124,17 @@ impl<'a> Subject<'a> {
 }
 
 impl Fault {
-    /// Whether it concerns a call of that kind at all.
-    fn hits(&self, subject: &Subject<'_>) -> bool {
+    /// Whether it names what a call is about, or nothing.
+    pub(crate) fn is_about(&self, subject: &Subject<'_>) -> bool {
         let named = |wanted: &Option<String>, given: [Option<&str>; 2]| {
             wanted.as_deref().is_none_or(|wanted| given.contains(&Some(wanted)))
         };
+        named(&self.cluster, [subject.cluster, subject.short_cluster])
+            && named(&self.pool, [subject.pool, subject.declared_pool])
+    }
+
+    /// Whether it concerns a call of that kind at all.
+    fn hits(&self, subject: &Subject<'_>) -> bool {
         let by_kind = match self.kind {
             FaultKind::Quota => subject.nature == Nature::Creates,
             FaultKind::LostAnswer => subject.nature != Nature::Reads || self.operation.is_some(),
@@ -119,16 +144,22 @@ impl Fault {
                 subject.nature == Nature::Updates || named
             }
             // States, looked up where they matter.
-            FaultKind::Capacity | FaultKind::UpgradeBlocked => false,
+            FaultKind::Capacity
+            | FaultKind::UpgradeBlocked
+            | FaultKind::DiskFull
+            | FaultKind::Crashes => false,
+            FaultKind::Away => subject.on_host,
+            // Who only knocks has nothing to lose.
+            FaultKind::Cut { .. } => subject.on_host && subject.operation != KNOCK,
             FaultKind::Throttle
             | FaultKind::Slow { .. }
             | FaultKind::Denied
             | FaultKind::ExpiredCredentials => true,
         };
+        let operation = self.operation.as_deref();
         by_kind
-            && named(&self.operation, [Some(subject.operation), None])
-            && named(&self.cluster, [subject.cluster, subject.short_cluster])
-            && named(&self.pool, [subject.pool, subject.declared_pool])
+            && operation.is_none_or(|operation| operation == subject.operation)
+            && self.is_about(subject)
     }
 }
 

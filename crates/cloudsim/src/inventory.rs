@@ -11,22 +11,22 @@ use crate::{SettleError, Shared};
 /// A cluster of a cloud, as the simulator's invariants see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimCluster {
-    /// `eks` or `aks`.
+    /// `eks`, `aks` or `k3s`.
     pub cloud: &'static str,
-    /// For example `eu-central-1` or `westeurope`.
+    /// For example `eu-central-1` or `westeurope`; empty for hosts.
     pub region: String,
-    /// Its name, unique in its region; of an AKS cluster `<subscription>/<group>/<name>`.
+    /// Its name, unique in its region; of an AKS cluster `<subscription>/<group>/<name>`; of a K3s cluster made up.
     pub name: String,
     /// As its cloud writes it: `CREATING`, `ACTIVE`, `UPDATING`, `DELETING`; or `Creating`, `Succeeded`, `Updating`,
-    /// `Upgrading`, `Deleting`, `Failed`.
+    /// `Upgrading`, `Deleting`, `Failed`; `CLAIMED`: hosts that somebody claimed and that carry no cluster.
     pub status: String,
-    /// Of its control plane, for example `1.34`.
+    /// Of its control plane, for example `1.34`; of a K3s cluster the oldest of its nodes' in full.
     pub version: String,
     /// Its tags; those of Fleetwright with a `/` in their names.
     pub tags: BTreeMap<String, String>,
     /// When its creation was asked for.
     pub created_at: Timestamp,
-    /// Its node groups or agent pools, by name.
+    /// Its node groups or agent pools, by name; of a K3s cluster its nodes.
     pub nodegroups: Vec<SimNodegroup>,
     /// Its add-ons with their versions; those of AKS have none but `on` and `off`.
     pub addons: BTreeMap<String, String>,
@@ -76,6 +76,7 @@ impl Shared {
         for cluster in self.ledger.all::<AksKey>().await? {
             seen.extend(cluster.seen_at(now, &faults));
         }
+        seen.extend(self.site_clusters().await?);
         Ok(seen)
     }
 }

@@ -5,6 +5,7 @@
 //! behind every active cluster a Kubernetes API (a logical cluster of the embedded API server) with one Node object per
 //! machine, which only lets in callers with a valid EKS token for exactly that cluster. Of AKS: clusters, agent pools and
 //! maintenance configurations over the Azure Resource Manager, with its long-running operations, ETags and tokens of Entra.
+//! Beside them are hosts, which answer the scripts of Fleetwright's deeds and run K3s.
 //!
 //! Guarantees:
 //! - every signature is verified, by code that shares nothing with the SDKs' signers;
@@ -16,8 +17,8 @@
 //! Deliberately not here: containers, networks, IAM (roles and subnets are believed), quotas other than the size of a
 //! node group. A field or an operation that is not simulated is refused by name, never ignored.
 //!
-//! Start reading at [`CloudSim`], then `eks.rs` or `azure.rs` for the way of a request and `state.rs` or `azure/state.rs`
-//! for what is remembered.
+//! Start reading at [`CloudSim`], then `eks.rs`, `azure.rs` or `hosts.rs` for the way of a request and `state.rs`,
+//! `azure/state.rs` or `hosts/state.rs` for what is remembered.
 
 mod azure;
 mod calls;
@@ -26,6 +27,7 @@ mod drift;
 mod eks;
 mod error;
 mod faults;
+mod hosts;
 mod inventory;
 mod member;
 mod paths;
@@ -53,9 +55,11 @@ use tower::util::BoxCloneSyncService;
 pub use crate::drift::DriftError;
 pub use crate::error::{OpenError, SettleError};
 pub use crate::faults::{Fault, FaultKind};
+pub use crate::hosts::{HostCall, HostError, HostOutput, SimHost, SimSite};
 pub use crate::inventory::{SimCluster, SimNodegroup};
 
 use crate::azure::AksKey;
+use crate::hosts::SiteKey;
 use crate::member::Members;
 use crate::state::{ClusterKey, Ledger};
 
@@ -69,6 +73,14 @@ pub const SECRET_ACCESS_KEY: &str = "simulated/not/a/secret/simulated/secret0";
 pub const MOUNT_PATH: &str = "/cloud/aws";
 /// Where Azure is mounted beside a Kubernetes API: the Resource Manager and Entra. Routing ignores it.
 pub const AZURE_MOUNT_PATH: &str = "/cloud/azure";
+/// The key that opens simulated hosts, in OpenSSH's form; any other does, too. It opens nothing but simulations.
+pub const SSH_PRIVATE_KEY: &str = include_str!("hosts/simulated_ed25519");
+/// The authority whose certificates simulated hosts would show, if anybody looked at their keys.
+pub const SSH_AUTHORITY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAII6aKZ90nh62pNowjad65+yzvbn+WQo+AleA5ILMUlXb simulated";
+/// Where hosts are mounted beside a Kubernetes API, for another process: `/_simulation/hosts` runs scripts, `/releases/…` has
+/// releases of K3s, `/members/<address>/…` is the API of the cluster that answers at an address.
+pub const HOSTS_MOUNT_PATH: &str = "/cloud/hosts";
 /// The one tenant of the simulated Entra.
 pub const AZURE_TENANT_ID: &str = "11111111-1111-4111-8111-111111111111";
 /// The only application in it.
@@ -102,6 +114,8 @@ pub struct Latencies {
     pub addon: Duration,
     /// A Fargate profile coming or going.
     pub small_parts: Duration,
+    /// K3s starting on a host. This one is taken a third to almost twice as long, and always the same for a host and a moment.
+    pub host_start: Duration,
 }
 
 impl Default for Latencies {
@@ -116,6 +130,7 @@ impl Default for Latencies {
             pool_update: Duration::from_secs(4),
             addon: Duration::from_secs(2),
             small_parts: Duration::from_secs(2),
+            host_start: Duration::from_secs(2),
         }
     }
 }
@@ -197,6 +212,11 @@ impl CloudSim {
                 sim.0.members.attach(&cluster).await.map_err(OpenError::Settle)?;
             }
         }
+        for site in sim.0.ledger.all::<SiteKey>().await.map_err(OpenError::Settle)? {
+            if site.made {
+                sim.0.members.attach(&site).await.map_err(OpenError::Settle)?;
+            }
+        }
         sim.settle().await.map_err(OpenError::Settle)?;
         Ok(sim)
     }
@@ -205,7 +225,7 @@ impl CloudSim {
     /// Accepts paths with and without [`MOUNT_PATH`] before them.
     ///
     /// Below `/_simulation/` are the simulation's own controls, for who shows [`SECRET_ACCESS_KEY`] as bearer token:
-    /// `GET`, `POST` and `DELETE faults[?cluster=]`, `POST drift`, `POST releases`, `GET orphans`.
+    /// `GET`, `POST` and `DELETE faults[?cluster=]`, `POST drift`, `POST releases`, `POST hosts`, `GET orphans`.
     #[must_use]
     pub fn eks(&self) -> MountedService {
         let shared = Arc::clone(&self.0);
@@ -239,7 +259,61 @@ impl CloudSim {
         for cluster in self.0.ledger.all::<AksKey>().await? {
             self.0.settle_aks(cluster).await?;
         }
-        Ok(())
+        self.0.settle_hosts().await
+    }
+
+    /// Runs a script on a host, as if it had come over SSH by a user who may become root. What has begun ends, also when the
+    /// caller does not wait for it.
+    ///
+    /// # Errors
+    /// When its end cannot be seen, for reasons of the host's or of the way there.
+    pub async fn on_host(&self, call: HostCall) -> Result<HostOutput, HostError> {
+        let shared = Arc::clone(&self.0);
+        let run = tokio::spawn(async move { shared.on_host(&call).await });
+        run.await.unwrap_or_else(|error| Err(HostError::Broken(error.to_string())))
+    }
+
+    /// Hosts for another process, below [`HOSTS_MOUNT_PATH`].
+    #[must_use]
+    pub fn hosts_mount(&self) -> MountedService {
+        let shared = Arc::clone(&self.0);
+        BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
+            let shared = Arc::clone(&shared);
+            async move { Ok(shared.answer_hosts(request).await) }
+        }))
+    }
+
+    /// Releases of K3s, whichever server and folder a request names: `…/<version>/<file>`, in small.
+    #[must_use]
+    pub fn releases(&self) -> MountedService {
+        BoxCloneSyncService::new(tower::service_fn(async |request: Request<Bytes>| {
+            Ok(hosts::releases(&request))
+        }))
+    }
+
+    /// The Kubernetes API of the K3s cluster that answers at this moment at an address or URL; `None`: none does.
+    ///
+    /// # Errors
+    /// When the records fail.
+    pub async fn member_at(&self, endpoint: &str) -> Result<Option<LogicalCluster>, SettleError> {
+        let site = self.0.member_at(endpoint).await?;
+        Ok(site.and_then(|site| self.0.members.find(&site.0)))
+    }
+
+    /// Hosts that something was done to, by address. Changes nothing; empty, with a line in the log, when they cannot be read.
+    pub async fn hosts(&self) -> Vec<SimHost> {
+        self.0.hosts().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the simulated hosts cannot be read");
+            Vec::new()
+        })
+    }
+
+    /// The K3s clusters that hosts hold, by the name of their member; as [`CloudSim::hosts`].
+    pub async fn sites(&self) -> Vec<SimSite> {
+        self.0.sites().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the simulated hosts cannot be read");
+            Vec::new()
+        })
     }
 
     /// What the cloud holds at this moment, by region and name. Changes nothing; a record that cannot be read is
@@ -303,6 +377,11 @@ impl CloudSim {
     /// `agentPools.<name>.properties.<path>`, or `maintenanceConfigurations.<name>.properties.<path>`; `null` takes a whole
     /// pool or configuration away, too.
     ///
+    /// Of a host, `region` is `hosts`, `name` its address, and `path` one of: `files.<path>` (text or `null`), `marker` (text or
+    /// `null`), `service` (`stopped`, `started`, `disabled`), `reboot` (seconds until it is back), `away` (`true` or `false`),
+    /// `clock` (seconds ahead), `disk` (KiB that are free), `line` (bytes a second or `null`), `pods` (`stay` or `null`: a
+    /// budget), `certificates` (seconds until their end), `uninstall`, `address` (its new one).
+    ///
     /// # Errors
     /// When there is no such cluster, its cloud could not hold that value there, or it cannot be stored.
     pub async fn drift(
@@ -343,11 +422,14 @@ impl CloudSim {
     }
 
     /// The Kubernetes API of a cluster, once it has become active. An AKS cluster's name is
-    /// `<subscription>/<group>/<name>`; its region is in that.
+    /// `<subscription>/<group>/<name>`; its region is in that. A K3s cluster has no region.
     #[must_use]
     pub fn member(&self, region: &str, name: &str) -> Option<LogicalCluster> {
         if let Some(key) = AksKey::by_external_name(name) {
             return self.0.members.find(&key.member_id());
+        }
+        if let Some(member) = self.0.members.find(name).filter(|_| region.is_empty()) {
+            return Some(member);
         }
         let key = ClusterKey { region: region.to_owned(), name: name.to_owned() };
         self.0.members.find(&key.member_id())

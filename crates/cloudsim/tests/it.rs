@@ -8,6 +8,8 @@ mod boto3;
 mod faults;
 #[path = "it/fixture.rs"]
 mod fixture;
+#[path = "it/hosts.rs"]
+mod hosts;
 #[path = "it/lifecycle.rs"]
 mod lifecycle;
 #[path = "it/members.rs"]

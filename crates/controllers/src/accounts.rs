@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fleetwright_api_types::{ProviderConfig, SYSTEM_NAMESPACE};
+use fleetwright_api_types::{ManagedCluster, ProviderConfig, SYSTEM_NAMESPACE};
 use fleetwright_names::{HubId, ObjectKey};
 use fleetwright_provider::{Access, Secret as SecretText};
 use fleetwright_reconcile::{Cache, Failure};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
+
+use crate::Clouds;
+use crate::managed_cluster::{account_name, provider_key};
 
 /// Where accounts are found.
 #[derive(Clone)]
@@ -37,26 +40,44 @@ impl Accounts {
         &self.hub
     }
 
-    /// The way to an account for the objects of `namespace`; `None` when there is no such ProviderConfig. Its Secret is
-    /// read anew each time, so a rotated key is used at once; a Secret that is not there is the provider's to tell.
+    /// The way to the account of `cluster`; `None` when there is no such ProviderConfig. Its Secret, and those in the cluster's
+    /// namespace that the cluster names, are read anew each time, so a rotated key is used at once; a Secret that is not
+    /// there is the provider's to tell.
     ///
     /// # Errors
-    /// When the hub's API does not give the Secret.
-    pub async fn access(&self, name: &str, namespace: &str) -> Result<Option<Access>, Failure> {
-        let Some(account) = self.cache.get(&ObjectKey::cluster_scoped(name)) else {
+    /// When the hub's API does not give a Secret.
+    pub async fn access(
+        &self,
+        cluster: &ManagedCluster,
+        clouds: &Clouds,
+    ) -> Result<Option<Access>, Failure> {
+        let Some(account) = self.cache.get(&ObjectKey::cluster_scoped(account_name(cluster)))
+        else {
             return Ok(None);
         };
         let secret = match account.spec.secret_ref() {
-            Some(named) => self.secret(&named.name).await?,
+            Some(named) => self.secret(SYSTEM_NAMESPACE, &named.name).await?,
             None => None,
         };
-        let (hub, namespace) = (self.hub.clone(), namespace.to_owned());
-        Ok(Some(Access { account, hub, namespace, secret }))
+        let namespace = cluster.namespace().unwrap_or_default();
+        let cloud = provider_key(cluster).and_then(|key| clouds.get(key));
+        let mut own_secrets = BTreeMap::new();
+        for name in cloud.map(|cloud| cloud.secrets(cluster)).unwrap_or_default() {
+            if let Some(data) = self.secret(&namespace, &name).await? {
+                own_secrets.insert(name, data);
+            }
+        }
+        let hub = self.hub.clone();
+        Ok(Some(Access { account, hub, namespace, secret, own_secrets }))
     }
 
-    async fn secret(&self, name: &str) -> Result<Option<BTreeMap<String, SecretText>>, Failure> {
-        let api = Api::<Secret>::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
-        let deed = || format!("get secret {SYSTEM_NAMESPACE}/{name}");
+    async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<BTreeMap<String, SecretText>>, Failure> {
+        let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
+        let deed = || format!("get secret {namespace}/{name}");
         let found = api.get_opt(name).await.map_err(|error| Failure::kube(&deed(), &error))?;
         Ok(found.map(|secret| {
             let data = secret.data.unwrap_or_default().into_iter();
@@ -80,7 +101,16 @@ pub(crate) fn same(one: &Access, other: &Access) -> bool {
     let key = |access: &Access| {
         let meta = &access.account.metadata;
         let spec = &access.account.spec;
-        (meta.name.clone(), meta.uid.clone(), spec.aws.clone(), spec.azure.clone())
+        (
+            meta.name.clone(),
+            meta.uid.clone(),
+            spec.aws.clone(),
+            spec.azure.clone(),
+            spec.ssh.clone(),
+        )
     };
-    key(one) == key(other) && one.secret == other.secret && one.namespace == other.namespace
+    key(one) == key(other)
+        && one.secret == other.secret
+        && one.own_secrets == other.own_secrets
+        && one.namespace == other.namespace
 }

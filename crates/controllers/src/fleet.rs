@@ -16,7 +16,9 @@ use crate::accounts::Accounts;
 use crate::cluster_policy::on_member::OnMember;
 use crate::cluster_policy::summary::Summary;
 use crate::history;
-use crate::managed_cluster::{ManagedClusterController, account_name, is_leaving, key_of};
+use crate::managed_cluster::{
+    Expiries, ManagedClusterController, account_name, is_leaving, key_of,
+};
 use crate::members::{Connector, Members};
 use crate::registration::{Registrations, concerns};
 use crate::safety::SafetyGate;
@@ -56,6 +58,7 @@ struct Caches {
     accounts: Arc<Cache<ProviderConfig>>,
     members: Arc<Members>,
     safety: Arc<SafetyGate>,
+    expiries: Arc<Expiries>,
 }
 
 /// Runs all controllers, until the future is dropped. Nothing is decided before every cache is loaded, and before it is
@@ -64,13 +67,14 @@ pub async fn run(mut fleet: Fleet) {
     let safety = SafetyGate::new(fleet.context.client.clone(), Arc::clone(&fleet.context.gate));
     fleet.context.gate = safety.clone();
     let queues = Arc::new(Queues::default());
-    let Context { clock, ids, .. } = fleet.context.clone();
+    let Context { clock, ids, metrics, .. } = fleet.context.clone();
     let caches = Arc::new(Caches {
         clusters: Cache::new(),
         policies: Cache::new(),
         accounts: Cache::new(),
         members: Arc::new(Members::new(Arc::clone(&fleet.connector), clock, ids)),
         safety,
+        expiries: Arc::new(Expiries::new(metrics)),
     });
     let mut tasks = JoinSet::new();
     start_watches(&fleet, &queues, &caches, &mut tasks);
@@ -195,6 +199,7 @@ fn cluster_changed(
     };
     if new.is_none() {
         caches.members.forget(&key);
+        caches.expiries.forget(&key);
     }
     let asked = |cluster: &ManagedCluster| {
         let meta = &cluster.metadata;
@@ -259,6 +264,7 @@ fn start_controllers(
         accounts: accounts.clone(),
         members: Arc::clone(&caches.members),
         safety: Arc::clone(&caches.safety),
+        expiries: Arc::clone(&caches.expiries),
         token_command: fleet.token_command.clone(),
     };
     let registrations = Registrations {

@@ -6,12 +6,14 @@
 //! cloud under the fuse and writes the history, `drift.rs` and `status.rs` have the telling.
 
 mod asked;
+mod certificates;
 mod cloud;
 mod connection;
 mod desired;
 mod drift;
 mod emptying;
 mod member;
+mod noting;
 mod status;
 
 use std::collections::BTreeMap;
@@ -27,7 +29,8 @@ use fleetwright_clock::Clock;
 use fleetwright_names::{ObjectKey, Owner, Ownership, PoolName, sha256_hex};
 use fleetwright_plan::{
     Address, ChangeKind, Credentials, DesiredCluster, Goal, LintError, Pace, Plan, PoolWay,
-    Problem, Resource, Rules, Seen, Situation, Snapshot, Step, Waiting, lint, plan_cluster,
+    Problem, Resource, Rules, Seen, SeenPart, Situation, Snapshot, Step, Waiting, lint,
+    plan_cluster,
 };
 use fleetwright_provider::{Access, CloudError, Provider};
 use fleetwright_reconcile::{Conditions, Controller, Failure, Progress};
@@ -38,14 +41,15 @@ use serde_json::Value;
 use self::connection::FoundSecret;
 use crate::Clouds;
 use crate::accounts::Accounts;
-use crate::members::{Member, Members};
+use crate::members::{Member, MemberWay, Members};
 use crate::registration::still_registered;
 use crate::safety::{Safety, SafetyGate};
 
 pub(crate) use self::asked::{instant, mode};
+pub use self::certificates::Expiries;
 pub(crate) use self::connection::connection_of;
 pub(crate) use self::desired::{owner_of, usable};
-pub(crate) use self::status::unseen;
+pub(crate) use self::status::{is_host, unseen};
 
 /// How long a cluster on its way out may clean up what it made outside itself, counted from the deletion of its object.
 /// After that the deletion goes on, and what is left behind is told.
@@ -67,6 +71,8 @@ pub struct ManagedClusterController {
     pub members: Arc<Members>,
     /// Freeze and fuse.
     pub safety: Arc<SafetyGate>,
+    /// When certificates of members end.
+    pub expiries: Arc<Expiries>,
     /// The program that kubeconfigs call for a token, with its first arguments.
     pub token_command: Vec<String>,
 }
@@ -121,6 +127,9 @@ pub struct Desired {
     rules: Rules,
     /// The proxy on the way to the member.
     proxy_url: Option<String>,
+    way: MemberWay,
+    /// What stays behind on hosts that were given up.
+    abandoned: Vec<String>,
     notes: Notes,
 }
 
@@ -159,11 +168,16 @@ impl Desired {
         self.owner.reads(tags) == Ownership::Ours
     }
 
+    /// Whether a part is told of: one of ours, or any that is only looked at.
+    fn knows(&self, part: &SeenPart) -> bool {
+        self.observes_only() || self.is_ours(&part.tags)
+    }
+
     fn member(&self) -> Option<Member> {
         let (address, access) = self.place.clone()?;
         let connection = self.notes.connection.get()?.clone();
         let (key, cloud) = (self.owner.object.clone(), Arc::clone(&self.cloud));
-        Some(Member { key, address, connection, cloud, access })
+        Some(Member { key, address, connection, way: self.way, cloud, access })
     }
 }
 
@@ -194,6 +208,12 @@ pub(crate) fn account_name(cluster: &ManagedCluster) -> &str {
     let made = || cluster.status.as_ref()?.observed.as_ref()?.provider_config.as_deref();
     let leaving = cluster.metadata.deletion_timestamp.is_some();
     leaving.then(made).flatten().unwrap_or(&cluster.spec.provider_config_ref.name)
+}
+
+/// The way to the member that is declared.
+pub(crate) fn member_way(cluster: &ManagedCluster) -> MemberWay {
+    let declared = cluster.spec.connection.as_ref().map(|declared| declared.type_);
+    if declared == Some(ConnectionType::Ssh) { MemberWay::Hosts } else { MemberWay::Direct }
 }
 
 /// The proxy on the way to the member, if one is declared.
@@ -270,7 +290,7 @@ impl Controller for ManagedClusterController {
                 Failure::kube(&format!("get secret {namespace}/{name}"), &error)
             })?;
         Ok(Declared {
-            access: self.accounts.access(account_name(&cluster), &namespace).await?,
+            access: self.accounts.access(&cluster, &self.clouds).await?,
             secret: FoundSecret::read(secret.as_ref()),
             safety: self.safety.safety(),
             now: self.clock.now(),
@@ -291,6 +311,7 @@ impl Controller for ManagedClusterController {
         let declared = desired.cluster.as_ref();
         let mut snapshot = desired.cloud.observe(access, address, declared).await;
         self.not_elsewhere(desired, &mut snapshot);
+        self.expiries.note(&desired.owner.object, &snapshot);
         let seen = snapshot.cluster.present();
         if let Some(connection) = seen.and_then(|seen| desired.connection_to(seen)) {
             desired.notes.connection.get_or_init(|| connection);
@@ -339,6 +360,7 @@ impl Controller for ManagedClusterController {
             pace: Pace { busy: limits.poll_busy, idle: limits.poll_idle },
         };
         let mut plan = plan_cluster(&situation);
+        noting::hold_unnoted(&mut plan, &declared.cluster);
         self.plan_connection(&mut plan, declared, desired, snapshot);
         if let Some(left) = in_doubt(declared, desired).filter(|_| plan.gone) {
             plan.gone = false;
@@ -360,6 +382,10 @@ impl Controller for ManagedClusterController {
             Step::Hub(step) => self.act_on_hub(step).await,
             Step::Member(step) => self.act_on_member(desired, step).await,
         }
+    }
+
+    fn together(&self, desired: &Desired, step: &Step) -> bool {
+        matches!(step, Step::Cloud(step) if desired.cloud.together(step))
     }
 
     fn status(

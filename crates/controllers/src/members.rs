@@ -27,11 +27,20 @@ use crate::managed_cluster::cloud_failure;
 
 /// Makes a client of a member's API: over TLS in the real world, in process in a simulated one.
 pub trait Connector: Send + Sync + Debug {
-    /// A client that sends `token`.
+    /// A client of `member` that sends `token`.
     ///
     /// # Errors
     /// When the connection data cannot be used at all; nothing is sent yet.
-    fn connect(&self, connection: &Connection, token: &Secret) -> Result<Client, Failure>;
+    fn connect(&self, member: &Member, token: &Secret) -> Result<Client, Failure>;
+}
+
+/// Which way leads to a member's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberWay {
+    /// The network, perhaps with a proxy.
+    Direct,
+    /// As its hosts are reached: [`Provider::dial`].
+    Hosts,
 }
 
 /// A member to talk to.
@@ -43,6 +52,8 @@ pub struct Member {
     pub address: Address,
     /// How its API is reached.
     pub connection: Connection,
+    /// Which way leads there.
+    pub way: MemberWay,
     /// The cloud that makes its tokens.
     pub cloud: Arc<dyn Provider>,
     /// The account through which it does.
@@ -52,7 +63,10 @@ pub struct Member {
 impl Member {
     /// Whether a client or watch made for `self` serves `other` as well.
     fn is_as(&self, other: &Self) -> bool {
-        self.connection == other.connection && same(&self.access, &other.access)
+        let place = |member: &Self| (member.connection.clone(), member.way);
+        // A way over hosts leads where the address says.
+        let hosts = self.way == MemberWay::Direct || self.address == other.address;
+        place(self) == place(other) && hosts && same(&self.access, &other.access)
     }
 }
 
@@ -178,7 +192,7 @@ impl Members {
 
 async fn connect(connector: &dyn Connector, member: &Member) -> Result<Held, Failure> {
     let token = member.cloud.token(&member.access, &member.address).await.map_err(cloud_failure)?;
-    let client = connector.connect(&member.connection, &token.token)?;
+    let client = connector.connect(member, &token.token)?;
     Ok(Held { member: member.clone(), client, expires_at: token.expires_at })
 }
 

@@ -13,7 +13,7 @@ use fleetwright_reconcile::{Cache, Controller as _, Failure, Progress, Queue, pr
 use crate::Fleet;
 use crate::accounts::Accounts;
 use crate::cluster_policy::on_member::OnMember;
-use crate::managed_cluster::{ManagedClusterController, unseen};
+use crate::managed_cluster::{ManagedClusterController, is_host, unseen};
 use crate::members::Members;
 use crate::registration::{Registrations, concerns};
 use crate::safety::{Safety, SafetyGate};
@@ -81,6 +81,7 @@ impl Preview {
                 accounts: accounts.clone(),
                 members: Arc::clone(&members),
                 safety: SafetyGate::new(client(), Arc::clone(&context.gate)),
+                expiries: Arc::default(),
                 token_command: fleet.token_command.clone(),
             },
             registrations: Registrations {
@@ -176,7 +177,10 @@ fn unlooked(snapshot: &Snapshot) -> Option<Failure> {
     if let Credentials::Failed { code, why } = &snapshot.credentials {
         return Some(Failure::new(Class::Refused, code.as_str(), why.as_str()));
     }
-    let why = unseen(snapshot)?;
+    // A host that does not answer holds up what depends on it, and the plan says so.
+    let mut rest = snapshot.clone();
+    rest.parts.retain(|key, _| !is_host(key));
+    let why = unseen(&rest)?;
     Some(Failure::new(Class::Unknown, "NotSeen", format!("could not look: {why}")))
 }
 

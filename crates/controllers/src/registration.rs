@@ -35,9 +35,7 @@ use serde_json::Value;
 use self::secret::Found;
 use crate::Clouds;
 use crate::accounts::Accounts;
-use crate::managed_cluster::{
-    account_name, connection_of, is_leaving, key_of, owner_of, provider_key,
-};
+use crate::managed_cluster::{connection_of, is_leaving, key_of, owner_of, provider_key};
 
 /// The controller of `spec.registration`.
 pub struct Registrations {
@@ -296,7 +294,7 @@ impl Controller for Registrations {
         let secret = secret
             .map_err(|error| Failure::kube(&format!("get secret {namespace}/{name}"), &error))?;
         Ok(Declared {
-            access: self.accounts.access(account_name(&cluster), &namespace).await?,
+            access: self.accounts.access(&cluster, &self.clouds).await?,
             connection: secret.as_ref().and_then(|secret| connection_of(&cluster, secret)),
             cluster,
         })

@@ -158,15 +158,27 @@ pub(crate) struct Plan {
 
 #[derive(Debug, Args)]
 pub(crate) struct Token {
-    /// The cloud: eks or aks
+    /// The cloud: eks, aks or k3s
     #[arg(long)]
     pub(crate) provider: String,
-    /// The cloud's region
-    #[arg(long)]
-    pub(crate) region: String,
-    /// The cluster's name in the cloud; for aks SUBSCRIPTION/RESOURCE-GROUP/NAME
+    /// eks, aks: the cloud's region
+    #[arg(long, required_if_eq_any([("provider", "eks"), ("provider", "aks")]))]
+    pub(crate) region: Option<String>,
+    /// The cluster's name in the cloud; for aks SUBSCRIPTION/RESOURCE-GROUP/NAME, for k3s NAMESPACE/NAME on the hub
     #[arg(long)]
     pub(crate) cluster: String,
+    /// k3s: a server of the cluster; several are tried in turn
+    #[arg(long = "host", value_name = "[USER@]HOST[:PORT]")]
+    pub(crate) hosts: Vec<String>,
+    /// k3s: a jump host on the way, nearest first; may be repeated
+    #[arg(long = "jump", value_name = "[USER@]HOST[:PORT]")]
+    pub(crate) jumps: Vec<String>,
+    /// k3s: a host key to trust, as a line of OpenSSH's known_hosts; may be repeated
+    #[arg(long = "known-host", value_name = "LINE")]
+    pub(crate) known_hosts: Vec<String>,
+    /// k3s: the private key to sign in with [default: FLEETWRIGHT_SSH_KEY, or ~/.ssh/id_ed25519]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
     /// eks: the role to take on first
     #[arg(long, value_name = "ARN")]
     pub(crate) role_arn: Option<String>,

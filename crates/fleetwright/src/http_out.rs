@@ -31,6 +31,8 @@ const REQUEST: Duration = Duration::from_secs(30);
 const ON_LINK: Duration = Duration::from_secs(2);
 /// Azure's answers there take longer: it asks Entra ID first.
 const ON_AZURES_LINK: Duration = Duration::from_secs(8);
+/// For a part of a release, which may be as large as an answer may be, over a line that need not be fast.
+const DOWNLOAD: Duration = Duration::from_secs(120);
 const CONNECT: Duration = Duration::from_secs(10);
 /// The largest answer of a cloud that we list is below 1 MiB.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -49,6 +51,8 @@ pub(crate) enum Allowed {
     CredentialSources,
     /// Clouds, among them Entra ID, and the one place on the link that gives tokens of Azure's managed identities.
     AzureTokens,
+    /// Releases of programs and mirrors of them, over https, never this machine.
+    Releases,
     /// The simulated cloud of another process of this machine.
     Simulation,
 }
@@ -62,7 +66,7 @@ pub(crate) fn over_tls(allowed: Allowed, ca_pem: Option<&str>) -> anyhow::Result
     };
     let proxies = match allowed {
         Allowed::Simulation => Proxies::none(),
-        Allowed::Clouds | Allowed::CredentialSources | Allowed::AzureTokens => {
+        Allowed::Clouds | Allowed::CredentialSources | Allowed::AzureTokens | Allowed::Releases => {
             Proxies::of_environment()?
         }
     };
@@ -136,7 +140,7 @@ fn permit(allowed: Allowed, uri: &Uri) -> Result<Duration, HttpOutError> {
     if host.is_empty() || (allowed != Allowed::Simulation && is_inward(host)) {
         return refuse("a cloud is never on this machine");
     }
-    Ok(REQUEST)
+    Ok(if allowed == Allowed::Releases { DOWNLOAD } else { REQUEST })
 }
 
 /// An error with its causes: hyper's own text says only which part failed.

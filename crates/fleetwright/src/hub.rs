@@ -13,7 +13,9 @@ use fleetwright_apiserver::{
     StaticTokens, serve,
 };
 use fleetwright_clock::{Clock, Ids, RandomIds, SystemClock};
-use fleetwright_cloudsim::{AZURE_MOUNT_PATH, CloudSim, Latencies, MOUNT_PATH, Settings};
+use fleetwright_cloudsim::{
+    AZURE_MOUNT_PATH, CloudSim, HOSTS_MOUNT_PATH, Latencies, MOUNT_PATH, Settings,
+};
 use fleetwright_controllers::hub::ensure_namespace;
 use fleetwright_reconcile::Context;
 use fleetwright_telemetry::Shutdown;
@@ -92,6 +94,7 @@ impl Hub {
                         .await?;
                 router = router.mount(MOUNT_PATH, sim.eks());
                 router = router.mount(AZURE_MOUNT_PATH, sim.azure());
+                router = router.mount(HOSTS_MOUNT_PATH, sim.hosts_mount());
                 publish(&client, &public_url, authority.ca_pem()).await?;
                 simulated::simulated(&api, &sim, &clock, (&public_url, dir.path()))
             }
@@ -199,6 +202,7 @@ async fn publish(client: &Client, public_url: &str, ca_pem: &str) -> anyhow::Res
     let data = BTreeMap::from([
         ("endpoint".to_owned(), endpoints.aws),
         ("azure-endpoint".to_owned(), endpoints.azure),
+        ("hosts-endpoint".to_owned(), endpoints.hosts),
         ("ca".to_owned(), ca_pem.to_owned()),
     ]);
     let deed = "write configmap fleetwright-system/simulation";

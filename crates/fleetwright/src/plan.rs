@@ -8,6 +8,7 @@ use fleetwright_apiserver::{ApiServer, MemoryStore};
 use fleetwright_clock::{Clock, Ids, RandomIds, SystemClock};
 use fleetwright_cloudsim::{CloudSim, Latencies, Settings as SimSettings};
 use fleetwright_controllers::Fleet;
+use fleetwright_controllers::members::Connector;
 use fleetwright_names::HubId;
 use fleetwright_providers::{Providers, Settings};
 use fleetwright_reconcile::Context;
@@ -20,8 +21,9 @@ use crate::cli::{Plan, PlanFormat};
 use crate::exit::Exit;
 use crate::http_out::{self, Allowed};
 use crate::reach::{Reached, Rights, find};
+use crate::reading_hosts::ReadingHosts;
 use crate::real::{Inward, OverTls};
-use crate::simulated::{Endpoints, Ways};
+use crate::simulated::{Elsewhere, Endpoints, Ways};
 use crate::wiring::{World, clouds, this_program};
 use crate::{files, output, real, simulated};
 
@@ -100,14 +102,23 @@ async fn wire(asked: &Plan, hub: Option<&Reached>) -> anyhow::Result<(Fleet, Wor
             simulated::settings(ways, &clock, &Endpoints::of("https://localhost"))
         }
         (_, World::Real) => {
-            let Settings { mut aks, mut eks } = real::settings(&clock)?;
+            let Settings { mut aks, mut eks, mut k3s } = real::settings(&clock)?;
             aks.http = http_out::reading(aks.http);
             eks.http = http_out::reading(eks.http);
-            Settings { aks, eks }
+            k3s.hosts = Arc::new(ReadingHosts(k3s.hosts));
+            Settings { aks, eks, k3s }
         }
     };
     let client = hub.map_or_else(read_only::nothing, |hub| hub.client.clone());
-    let inward = if world == World::Simulated { Inward::Allowed } else { Inward::Refused };
+    let over_tls = |inward| OverTls { inward, read_only: true };
+    let connector: Arc<dyn Connector> = match (hub, world) {
+        (Some(hub), World::Simulated) => {
+            let endpoints = Endpoints::published(hub)?;
+            Arc::new(Elsewhere { inner: over_tls(Inward::Allowed), endpoints })
+        }
+        (None, World::Simulated) => Arc::new(over_tls(Inward::Allowed)),
+        (_, World::Real) => Arc::new(over_tls(Inward::Refused)),
+    };
     let fleet = Fleet {
         hub: match hub {
             Some(hub) => hub_id(&hub.client).await?,
@@ -115,7 +126,7 @@ async fn wire(asked: &Plan, hub: Option<&Reached>) -> anyhow::Result<(Fleet, Wor
         },
         context: Context::new(client, clock, ids),
         clouds: clouds(&Providers::all(settings)),
-        connector: Arc::new(OverTls { inward, read_only: true }),
+        connector,
         token_command: vec![this_program()],
     };
     Ok((fleet, world))

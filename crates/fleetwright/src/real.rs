@@ -1,15 +1,18 @@
 //! The real world: clouds over TLS, members by their kubeconfig data, credentials from the environment.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetwright_api_types::Connection;
 use fleetwright_clock::Clock;
-use fleetwright_controllers::members::Connector;
+use fleetwright_controllers::members::{Connector, Member, MemberWay};
 use fleetwright_errclass::Class;
 use fleetwright_provider::Secret;
 use fleetwright_provider_aks::AksSettings;
 use fleetwright_provider_eks::{DEFAULT_LIMITS, EksSettings, Source};
+use fleetwright_provider_k3s::K3sSettings;
+use fleetwright_provider_k3s::release::Releases;
+use fleetwright_provider_k3s::ssh::{Hosts, PoolLimits, SshHosts, SshLimits};
 use fleetwright_providers::{Providers, Settings};
 use fleetwright_reconcile::Failure;
 use fleetwright_verbs::hosts::is_inward;
@@ -19,6 +22,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::http_out::{self, Allowed, Proxies};
+use crate::over_hosts;
 use crate::wiring::{Wiring, clouds, this_program};
 
 /// Wires the controllers to the clouds. Nothing is called and no credential is read before it is needed.
@@ -32,7 +36,7 @@ pub(crate) fn real(clock: &Arc<dyn Clock>) -> anyhow::Result<Wiring> {
 
 /// The clouds themselves, with the credentials of this environment.
 pub(crate) fn settings(clock: &Arc<dyn Clock>) -> anyhow::Result<Settings> {
-    Ok(Settings { aks: aks(clock)?, eks: eks(clock)? })
+    Ok(Settings { aks: aks(clock)?, eks: eks(clock)?, k3s: k3s(clock)? })
 }
 
 /// AKS itself.
@@ -46,6 +50,30 @@ pub(crate) fn aks(clock: &Arc<dyn Clock>) -> anyhow::Result<AksSettings> {
         endpoint: None,
         limits: fleetwright_provider_aks::DEFAULT_LIMITS,
     })
+}
+
+/// Hosts over SSH. Nothing is connected before it is needed.
+pub(crate) fn hosts(clock: &Arc<dyn Clock>) -> Arc<dyn Hosts> {
+    Arc::new(SshHosts::new(Arc::clone(clock), SshLimits::default(), PoolLimits::default()))
+}
+
+/// K3s on hosts. What was fetched of its releases is kept in the user's cache folder.
+fn k3s(clock: &Arc<dyn Clock>) -> anyhow::Result<K3sSettings> {
+    let http = http_out::over_tls(Allowed::Releases, None)?;
+    Ok(K3sSettings {
+        hosts: hosts(clock),
+        releases: Arc::new(Releases::new(http, releases_folder())),
+        clock: Arc::clone(clock),
+        limits: fleetwright_provider_k3s::DEFAULT_LIMITS,
+    })
+}
+
+/// Where fetched releases are kept; `None` where the environment names no place.
+fn releases_folder() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let cache = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = cache.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")));
+    Some(cache?.join("fleetwright").join("k3s"))
 }
 
 /// EKS itself.
@@ -88,7 +116,8 @@ fn declared_proxy(declared: &str, inward: Inward) -> Result<http::Uri, String> {
 }
 
 impl Connector for OverTls {
-    fn connect(&self, connection: &Connection, token: &Secret) -> Result<Client, Failure> {
+    fn connect(&self, member: &Member, token: &Secret) -> Result<Client, Failure> {
+        let connection = &member.connection;
         let endpoint = &connection.endpoint;
         let refuse =
             |why: &str| Failure::new(Class::Refused, "Unreachable", format!("{endpoint}: {why}"));
@@ -96,7 +125,10 @@ impl Connector for OverTls {
         if url.scheme_str() != Some("https") {
             return Err(refuse("a member is reached over https only"));
         }
-        if self.inward == Inward::Refused && url.host().is_none_or(is_inward) {
+        // Simulated members are on this machine, whatever their way. Through real hosts nothing of this machine can be reached,
+        // whatever the name.
+        let through_hosts = member.way == MemberWay::Hosts && self.inward == Inward::Refused;
+        if !through_hosts && self.inward == Inward::Refused && url.host().is_none_or(is_inward) {
             return Err(refuse("a member is never on this machine"));
         }
         let authorities =
@@ -127,8 +159,11 @@ impl Connector for OverTls {
         config.read_timeout = Some(Duration::from_secs(330));
         // Our own backoff decides; the loop bounds how long a look may take.
         config.default_retry = false;
-        let made =
-            if self.read_only { read_only::client(config) } else { Client::try_from(config) };
+        let made = match (through_hosts, self.read_only) {
+            (true, reads_only) => over_hosts::client(member, &config, reads_only),
+            (false, true) => read_only::client(config),
+            (false, false) => Client::try_from(config),
+        };
         made.map_err(|error| refuse(&error.to_string()))
     }
 }

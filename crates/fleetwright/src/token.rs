@@ -1,6 +1,8 @@
 //! `fleetwright token`: what kubeconfigs of members call. Needs no hub, but in simulation, where STS and Entra ID are in its
 //! process.
 
+mod k3s;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use fleetwright_clock::{Clock, SystemClock};
 use fleetwright_provider::{HttpOut, MemberToken};
 use fleetwright_provider_aks::{KEY as AKS, MemberTokenOptions, member_token};
 use fleetwright_provider_eks::{KEY as EKS, RoleToAssume, eks_token, token_credentials};
+use fleetwright_provider_k3s::KEY as K3S;
 use serde_json::json;
 
 use crate::cli::{Token, WhichHub};
@@ -27,11 +30,13 @@ pub(crate) async fn token(
 ) -> anyhow::Result<Exit> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let made = match asked.provider.as_str() {
+        AKS | EKS if !asked.hosts.is_empty() => bail!("--host is for provider {K3S}"),
         AKS if asked.role_arn.is_some() => bail!("--role-arn is for provider {EKS}"),
         EKS if asked.tenant_id.is_some() => bail!("--tenant-id is for provider {AKS}"),
         AKS => aks(asked, simulated, &clock).await?,
         EKS => eks(asked, simulated, &clock).await?,
-        other => bail!("no provider {other:?}; known are {AKS} and {EKS}"),
+        K3S => k3s(asked, simulated, &clock).await?,
+        other => bail!("no provider {other:?}; known are {AKS}, {EKS} and {K3S}"),
     };
     let document = json!({
         "apiVersion": "client.authentication.k8s.io/v1",
@@ -65,11 +70,11 @@ async fn eks(
         (Some(folder), role) => {
             let (hub, http) = simulation(folder).await?;
             let settings = simulated::eks(http, clock, Endpoints::published(&hub)?.aws);
-            token_credentials(settings, &asked.region, role).await?
+            token_credentials(settings, region(asked), role).await?
         }
-        (None, role) => token_credentials(real::eks(clock)?, &asked.region, role).await?,
+        (None, role) => token_credentials(real::eks(clock)?, region(asked), role).await?,
     };
-    Ok(eks_token(&credentials, &asked.region, &asked.cluster, clock.now())?)
+    Ok(eks_token(&credentials, region(asked), &asked.cluster, clock.now())?)
 }
 
 async fn aks(
@@ -86,9 +91,30 @@ async fn aks(
         return Ok(member_token(http, simulated::azure_credentials(), clock, options).await?);
     }
     let options =
-        MemberTokenOptions { cloud: Some(cloud_of(&asked.region)), tenant_id, endpoint: None };
+        MemberTokenOptions { cloud: Some(cloud_of(region(asked))), tenant_id, endpoint: None };
     let settings = real::aks(&clock)?;
     Ok(member_token(settings.http, settings.credentials, clock, options).await?)
+}
+
+async fn k3s(
+    asked: &Token,
+    simulated: Option<&Option<PathBuf>>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<MemberToken> {
+    let (hosts, identity) = match simulated {
+        Some(folder) => {
+            let (hub, http) = simulation(folder).await?;
+            let endpoints = Endpoints::published(&hub)?;
+            (simulated::hosts(http, &endpoints), simulated::ssh_identity()?)
+        }
+        None => (real::hosts(clock), self::k3s::identity(asked)?),
+    };
+    self::k3s::token(asked, hosts, identity, clock).await
+}
+
+/// Asked for by clap where it is needed.
+fn region(asked: &Token) -> &str {
+    asked.region.as_deref().unwrap_or_default()
 }
 
 /// The one of Azure's clouds that a location is in, by its name.

@@ -7,6 +7,7 @@ use fleetwright_controllers::members::Connector;
 use fleetwright_provider::Limits;
 use fleetwright_provider_aks::KEY as AKS;
 use fleetwright_provider_eks::KEY as EKS;
+use fleetwright_provider_k3s::KEY as K3S;
 use fleetwright_providers::Providers;
 
 use crate::simulated;
@@ -62,6 +63,7 @@ pub(crate) fn limits(world: World, provider: &str) -> Option<Limits> {
         (World::Simulated, _) => Some(simulated::LIMITS),
         (World::Real, AKS) => Some(fleetwright_provider_aks::DEFAULT_LIMITS),
         (World::Real, EKS) => Some(fleetwright_provider_eks::DEFAULT_LIMITS),
+        (World::Real, K3S) => Some(fleetwright_provider_k3s::DEFAULT_LIMITS),
         (World::Real, _) => None,
     }
 }

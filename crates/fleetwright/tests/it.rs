@@ -2,6 +2,8 @@
 
 #[path = "it/bad.rs"]
 mod bad;
+#[path = "it/bad_hosts.rs"]
+mod bad_hosts;
 #[path = "it/fixture.rs"]
 mod fixture;
 #[path = "it/kubectl.rs"]

@@ -15,6 +15,17 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
+impl Change {
+    /// What will be done in the end, and what it waits for first, if the provider says so.
+    #[must_use]
+    pub fn in_time(&self) -> (&ChangeKind, Option<&str>) {
+        match &self.kind {
+            ChangeKind::Later { then, why } => (then, Some(why)),
+            now => (now, None),
+        }
+    }
+}
+
 /// How a difference can be made right.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChangeKind {
@@ -36,6 +47,13 @@ pub enum ChangeKind {
     },
     /// It is ours and no longer declared.
     Delete,
+    /// It can be made right, but not yet: the provider's own order of work.
+    Later {
+        /// How, when its time has come.
+        then: Box<ChangeKind>,
+        /// What it waits for, in a few words, for example `server s1`.
+        why: String,
+    },
     /// It cannot be made right by us.
     Refused {
         /// Path of the field in the object, for example `spec.version`.

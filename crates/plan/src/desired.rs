@@ -17,15 +17,22 @@ pub struct Address {
     pub provider: &'static str,
     /// Name of the ProviderConfig.
     pub provider_config: String,
-    /// The cloud's region.
+    /// The cloud's region; empty where there are none.
     pub region: String,
     /// The cluster's name there.
     pub external_name: String,
+    /// What else it takes to get there, in the provider's own words, for example a list of hosts. Holds no secret. Empty where
+    /// region and name say it all.
+    pub site: String,
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}/{}", self.provider, self.region, self.external_name)
+        let Self { provider, region, external_name, .. } = self;
+        if region.is_empty() {
+            return write!(f, "{provider}:{external_name}");
+        }
+        write!(f, "{provider}:{region}/{external_name}")
     }
 }
 

@@ -16,6 +16,7 @@ pub struct PartKey {
 pub struct PartKind {
     words: &'static str,
     holds_control_plane: bool,
+    one_at_a_time: bool,
     has_tags: bool,
 }
 
@@ -24,12 +25,18 @@ impl PartKind {
     /// `managed add-on`.
     #[must_use]
     pub const fn new(words: &'static str) -> Self {
-        Self { words, holds_control_plane: false, has_tags: true }
+        Self { words, holds_control_plane: false, one_at_a_time: false, has_tags: true }
     }
 
     /// A kind that keeps its control plane from going, and that the cloud makes and removes one at a time.
     #[must_use]
     pub const fn holding(words: &'static str) -> Self {
+        Self { one_at_a_time: true, ..Self::holding_together(words) }
+    }
+
+    /// A kind that keeps its control plane from going; any number of them may be made and removed at once.
+    #[must_use]
+    pub const fn holding_together(words: &'static str) -> Self {
         Self { holds_control_plane: true, ..Self::new(words) }
     }
 
@@ -44,6 +51,12 @@ impl PartKind {
     #[must_use]
     pub const fn holds_control_plane(self) -> bool {
         self.holds_control_plane
+    }
+
+    /// Whether the cloud makes and removes one such part at a time.
+    #[must_use]
+    pub const fn one_at_a_time(self) -> bool {
+        self.one_at_a_time
     }
 
     /// Whether such a part is claimed and let go by itself.

@@ -107,6 +107,9 @@ pub struct Rules {
 pub struct CloudRules {
     /// While the control plane changes, the cloud takes no change of its pools, and the other way round.
     pub serial: bool,
+    /// Nothing goes on by itself: what is begun is finished by steps of ours. What is being made or changed takes steps all the
+    /// same, and the provider sees to it that they fit.
+    pub by_hand: bool,
     /// Pools go with their control plane. Otherwise they hold it, and each must be gone before.
     pub pools_end_with_control_plane: bool,
 }

@@ -6,6 +6,8 @@
 
 #[path = "it/adopt.rs"]
 mod adopt;
+#[path = "it/by_hand.rs"]
+mod by_hand;
 #[path = "it/check.rs"]
 mod check;
 #[path = "it/create.rs"]

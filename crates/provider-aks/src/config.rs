@@ -73,6 +73,7 @@ pub(crate) fn address(cluster: &ManagedCluster) -> Option<Address> {
             .unwrap_or_else(|| cluster.spec.provider_config_ref.name.clone()),
         region,
         external_name: place.to_string(),
+        site: String::new(),
     })
 }
 
@@ -132,6 +133,7 @@ pub(crate) fn desire(asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {
             provider_config: spec.provider_config_ref.name.clone(),
             region: aks.location.clone(),
             external_name: place.to_string(),
+            site: String::new(),
         },
         version,
         body,

@@ -127,7 +127,7 @@ impl Provider for AksProvider {
     /// Azure refuses a change of a control plane while a pool changes, and the other way round; deleting a control plane
     /// takes its pools along.
     fn rules(&self) -> CloudRules {
-        CloudRules { serial: true, pools_end_with_control_plane: true }
+        CloudRules { serial: true, pools_end_with_control_plane: true, by_hand: false }
     }
 
     fn desire(&self, asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {

@@ -62,6 +62,7 @@ pub(crate) fn address(cluster: &ManagedCluster) -> Option<Address> {
             .unwrap_or_else(|| cluster.spec.provider_config_ref.name.clone()),
         region,
         external_name: external_name.as_str().to_owned(),
+        site: String::new(),
     })
 }
 
@@ -116,6 +117,7 @@ pub(crate) fn desire(asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {
             provider_config: spec.provider_config_ref.name.clone(),
             region: eks.region.clone(),
             external_name: external_name.clone(),
+            site: String::new(),
         },
         version,
         body,

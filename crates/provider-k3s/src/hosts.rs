@@ -1,10 +1,13 @@
 //! What is done on a host: a closed set of deeds, each one small script, and what the host says of itself.
 //!
-//! `facts.rs` is what one look at a host tells. `preflight.rs` and `plan.rs` judge it, pure, and name the next deed.
-//! `op.rs` lists the deeds, `script.rs` renders them from `scripts/*.sh`, `answer.rs` reads what came back, and `wire.rs` is the
+//! `facts.rs` is what one look at a host tells, `cluster.rs` what a server tells of its cluster. `preflight.rs` and `plan.rs` judge
+//! a host, pure and by digests only, and name the next step; `plan/step.rs` makes a deed of it. `op.rs` lists the deeds, `script.rs` renders them from `scripts/*.sh`, `answer.rs` reads what came back, and `wire.rs` is the
 //! seam: a script goes out, its output comes back. Nothing is remembered between two looks.
 
 mod answer;
+mod artifact;
+mod certificate;
+mod cluster;
 mod digest;
 mod facts;
 mod file;
@@ -14,21 +17,34 @@ mod plan;
 mod preflight;
 mod report;
 mod script;
+mod stored;
 mod unit;
 mod version;
 mod wire;
 
-pub use answer::{Answer, Change, OpError, perform};
+pub use answer::{Answer, Change, Drained, OpError, perform};
+pub use artifact::{Artifact, Packing};
+pub use certificate::Certificate;
+pub use cluster::{ClusterFacts, Encryption, Member, Node};
 pub use digest::{Blob, Content, Digest, DigestError};
-pub use facts::{Arch, Datastore, HostFacts, Kernel, Part, SeenFile, Service, ServiceState, Space};
+pub use facts::{
+    Arch, Arriving, Datastore, HostFacts, Kernel, SeenFile, Service, ServiceState, Snapshot, Space,
+};
 pub use file::ManagedFile;
 pub use marker::{Marker, MarkerChange};
-pub use op::{Action, HostOp, Role, SnapshotName, SnapshotNameError};
+pub use op::{
+    Action, HostOp, NodeName, NodeNameError, Role, SnapshotName, SnapshotNameError, Stubborn,
+};
 pub use plan::{
-    Adoption, Binary, Disruption, Next, Reason, Wanted, next, next_release, next_removal,
+    Adoption, Cause, Disruption, Held, Materials, MaterialsError, Next, PART_BYTES, Presence,
+    Reason, Release, Source, Step, Wanted, WantedFile, next, next_release, next_removal,
 };
 pub use preflight::Needs;
 pub use script::render;
-pub use unit::unit_text;
+pub use stored::{Fetched, Stored};
+pub use unit::{unit_note_text, unit_text};
 pub use version::{K3sVersion, VersionError};
 pub use wire::{Ended, HostWire, Output, Payload, Request, WireError, boot_command};
+
+#[cfg(test)]
+pub(crate) use facts::tests::bare as bare_facts;

@@ -1,13 +1,30 @@
-//! K3s on hosts over SSH: so far the way to hosts, what is done there, and what to do next on one of them.
+//! K3s on given hosts, over SSH, as a provider: declarations become what each host shall be, and looks at hosts become what the
+//! planner understands.
 //!
 //! Three layers, each usable alone. [`ssh`] connects to a host through any number of jump hosts and trusts only host keys that
-//! were pinned or certified. [`hosts`] holds the closed set of deeds ([`hosts::HostOp`]), each one small POSIX script that may be
-//! repeated, and what one look at a host tells ([`hosts::HostFacts`]). [`hosts::next`] is pure: from what is wanted of a host and
-//! one look at it, the next deed, or every reason against. Nothing is remembered between two looks, so a cut anywhere is normal.
-//!
-//! Not here yet, and so not registered anywhere: the `Provider` itself, which makes a cluster of hosts (joining, quorum, draining,
-//! upgrades server by server, parallel hosts), the fetching of binaries, the API through SSH, K3s's configuration from a
-//! declaration, and hosts in the emulated cloud. Start at [`hosts::HostOp`].
+//! were pinned or certified. [`hosts`] holds the closed set of deeds ([`hosts::HostOp`]), what one look at a host tells, and,
+//! pure, what is next on one host. On top, [`K3sProvider`] makes a cluster of hosts: `config.rs` and `cluster.rs` are pure (who
+//! begins, who joins, whose turn it is, who may go), `observe.rs` reads, `act.rs` works on one host for a while. Nothing is
+//! remembered between two looks but releases that were fetched, so a cut anywhere is normal. A host's marker says whose it is.
+//! Which step is taken, and when, `plan` decides. Start at [`K3sProvider`].
 
+mod act;
+mod body;
+mod cluster;
+mod config;
 pub mod hosts;
+mod observe;
+mod provider;
+mod reach;
+pub mod release;
+mod secret_files;
+mod seen;
+mod sign_in;
+mod site;
 pub mod ssh;
+mod wanted;
+mod way;
+
+pub use config::KEY;
+pub use provider::{DEFAULT_LIMITS, K3sProvider, K3sSettings};
+pub use site::{AGENT, SERVER};

@@ -43,8 +43,11 @@ pub fn once_claimed(desired: &DesiredCluster, snapshot: &Snapshot) -> Snapshot {
 /// Of what differs after the claims, what will be made or changed. What would go is told once it is ours.
 #[must_use]
 pub fn follows_a_claim(change: &Change) -> bool {
-    match change.kind {
+    match change.in_time().0 {
         ChangeKind::Create { .. } | ChangeKind::Update(_) | ChangeKind::Refused { .. } => true,
-        ChangeKind::Claim | ChangeKind::Retire { .. } | ChangeKind::Delete => false,
+        ChangeKind::Claim
+        | ChangeKind::Retire { .. }
+        | ChangeKind::Delete
+        | ChangeKind::Later { .. } => false,
     }
 }

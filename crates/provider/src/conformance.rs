@@ -3,6 +3,7 @@
 //! Each check panics with a sentence; this module is for tests only.
 #![allow(clippy::panic, clippy::expect_used, reason = "assertions for tests")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fleetwright_api_types::ProviderConfig;
@@ -29,7 +30,13 @@ pub struct Trial<'a> {
 #[must_use]
 pub fn access(account: ProviderConfig, hub: &HubId, namespace: &str) -> Access {
     let namespace = namespace.to_owned();
-    Access { account: Arc::new(account), hub: hub.clone(), namespace, secret: None }
+    Access {
+        account: Arc::new(account),
+        hub: hub.clone(),
+        namespace,
+        secret: None,
+        own_secrets: BTreeMap::new(),
+    }
 }
 
 impl Trial<'_> {

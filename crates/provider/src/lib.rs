@@ -21,12 +21,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_api_types::{ArgoCdRegistration, ManagedCluster, ProviderConfig};
+use fleetwright_errclass::Class;
 use fleetwright_names::{HubId, Owner, PoolName};
 use fleetwright_plan::{
     Address, Change, CloudRules, CloudStep, DesiredCluster, Problem, Resource, Snapshot,
 };
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use adoption::{follows_a_claim, once_claimed};
 pub use cloud_error::{CloudError, Patience, retry_after};
@@ -90,7 +92,15 @@ pub struct Access {
     pub namespace: String,
     /// The data of the Secret that the account names, if it names one and it is there.
     pub secret: Option<BTreeMap<String, Secret>>,
+    /// The data of the Secrets in the object's namespace that the object names ([`Provider::secrets`]), as far as they are
+    /// there, by name.
+    pub own_secrets: BTreeMap<String, BTreeMap<String, Secret>>,
 }
+
+/// A way for bytes to a member's own API.
+pub trait MemberStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> MemberStream for T {}
 
 /// What the cloud says about a write that it took.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,6 +129,12 @@ pub trait Provider: Send + Sync + Debug {
     /// # Errors
     /// All problems of the declaration at once, each with its field path.
     fn desire(&self, asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>>;
+
+    /// The Secrets in the object's own namespace that its declaration names. Pure.
+    fn secrets(&self, cluster: &ManagedCluster) -> Vec<String> {
+        let _ = cluster;
+        Vec::new()
+    }
 
     /// Where the cluster is, as far as spec and `status.observed` tell, even if the spec no longer validates: deletion
     /// works from here. `status.observed` wins over spec. `None`: nothing was ever made.
@@ -150,6 +166,35 @@ pub trait Provider: Send + Sync + Debug {
     /// # Errors
     /// When no credentials can be had.
     async fn token(&self, access: &Access, address: &Address) -> Result<MemberToken, CloudError>;
+
+    /// A way to the member's own API as its hosts are reached, for `connection: {type: Ssh}`. Each call is one connection.
+    ///
+    /// # Errors
+    /// When no host can be reached; class `Invalid` where the provider has no such way.
+    async fn dial(
+        &self,
+        access: &Access,
+        address: &Address,
+    ) -> Result<Box<dyn MemberStream>, CloudError> {
+        let _ = access;
+        let words =
+            format!("{address} has no hosts that we reach: use connection Direct or HttpProxy");
+        Err(CloudError::new(Class::Invalid, "NoWayIn", format!("{}:Dial", self.key()), words))
+    }
+
+    /// The arguments of `fleetwright token`, after `--provider`, with which somebody gets a token for the cluster by an identity
+    /// of their own; they stand in kubeconfigs. Holds no credential. Pure.
+    fn sign_in(&self, account: &ProviderConfig, address: &Address) -> Vec<String> {
+        let _ = account;
+        vec![format!("--region={}", address.region), format!("--cluster={}", address.external_name)]
+    }
+
+    /// Whether `step` may run at the same time as its neighbours in a plan for which this is true as well: neither's effect
+    /// bears on the other. Pure.
+    fn together(&self, step: &CloudStep) -> bool {
+        let _ = step;
+        false
+    }
 
     /// How an Argo CD signs in to the cluster by itself: the `config` of its cluster Secret but for `tlsClientConfig`, for
     /// example `{"awsAuthConfig": {"clusterName": …}}`. Holds no credential. Pure.

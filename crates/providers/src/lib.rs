@@ -9,6 +9,7 @@ use std::sync::Arc;
 use fleetwright_provider::Provider;
 use fleetwright_provider_aks::{AksProvider, AksSettings};
 use fleetwright_provider_eks::{EksProvider, EksSettings};
+use fleetwright_provider_k3s::{K3sProvider, K3sSettings};
 
 /// What each provider needs to know.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct Settings {
     pub aks: AksSettings,
     /// Amazon EKS.
     pub eks: EksSettings,
+    /// K3s on hosts.
+    pub k3s: K3sSettings,
 }
 
 /// All providers, by key.
@@ -33,8 +36,12 @@ impl Providers {
     /// Every provider there is, wired as told.
     #[must_use]
     pub fn all(settings: Settings) -> Self {
-        let Settings { aks, eks } = settings;
-        Self::new(vec![Arc::new(AksProvider::new(aks)), Arc::new(EksProvider::new(eks))])
+        let Settings { aks, eks, k3s } = settings;
+        Self::new(vec![
+            Arc::new(AksProvider::new(aks)),
+            Arc::new(EksProvider::new(eks)),
+            Arc::new(K3sProvider::new(k3s)),
+        ])
     }
 
     /// All of them, by key.
@@ -52,6 +59,8 @@ impl Providers {
 #[cfg(test)]
 mod tests {
     use fleetwright_provider_eks::{DEFAULT_LIMITS, Source};
+    use fleetwright_provider_k3s::release::Releases;
+    use fleetwright_provider_k3s::ssh::{PoolLimits, SshHosts, SshLimits};
 
     use super::*;
 
@@ -72,11 +81,21 @@ mod tests {
                 limits: fleetwright_provider_aks::DEFAULT_LIMITS,
             },
             eks: EksSettings {
-                http,
+                http: http.clone(),
                 credentials: Source::Fixed(keys),
-                clock,
+                clock: clock.clone(),
                 endpoint: None,
                 limits: DEFAULT_LIMITS,
+            },
+            k3s: K3sSettings {
+                hosts: Arc::new(SshHosts::new(
+                    clock.clone(),
+                    SshLimits::default(),
+                    PoolLimits::default(),
+                )),
+                releases: Arc::new(Releases::new(http, None)),
+                clock,
+                limits: fleetwright_provider_k3s::DEFAULT_LIMITS,
             },
         })
     }
@@ -86,7 +105,7 @@ mod tests {
         let providers = providers();
         let keys: Vec<(&str, &str)> =
             providers.iter().map(|(key, provider)| (key, provider.key())).collect();
-        assert_eq!(keys, [("aks", "aks"), ("eks", "eks")]);
+        assert_eq!(keys, [("aks", "aks"), ("eks", "eks"), ("k3s", "k3s")]);
         assert_eq!(providers.get("eks").map(|provider| provider.key()), Some("eks"));
         assert!(providers.get("gone").is_none());
     }

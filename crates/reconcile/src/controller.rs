@@ -75,6 +75,13 @@ pub trait Controller: Send + Sync + 'static {
     /// Does one step.
     async fn act(&self, desired: &Self::Desired, step: &Step) -> Result<(), Failure>;
 
+    /// Whether `step` may run at the same time as its neighbours in the plan for which this is true as well, because neither's
+    /// effect bears on the other. Absent: every step waits for the one before it.
+    fn together(&self, desired: &Self::Desired, step: &Step) -> bool {
+        let _ = (desired, step);
+        false
+    }
+
     /// The status for how far this reconcile came; called on every path. `conditions` starts with those of the object.
     fn status(
         &self,

@@ -7,6 +7,8 @@ use fleetwright_plan::Step;
 use fleetwright_telemetry::metrics::DURATION_BUCKETS_SECONDS;
 use fleetwright_telemetry::{Counter, Gauge, Histogram, MetricError, Registry};
 
+use jiff::Timestamp;
+
 use crate::Verdict;
 use crate::queue::Figures;
 
@@ -20,6 +22,7 @@ pub struct Metrics {
     open: Gauge<1>,
     delayed: Counter<1>,
     leader: Gauge<0>,
+    certificates: Gauge<0>,
 }
 
 impl Metrics {
@@ -65,6 +68,11 @@ impl Metrics {
                 "1 while this process holds the lease of the controllers.",
                 [],
             )?,
+            certificates: registry.gauge(
+                "fleetwright_member_certificate_expiry_timestamp_seconds",
+                "When the first certificate on a member's hosts ends, in seconds since 1970; 0 while none is known.",
+                [],
+            )?,
         })
     }
 
@@ -75,6 +83,12 @@ impl Metrics {
 
     pub(crate) fn acted(&self, controller: &str, step: &Step) {
         self.steps.add([controller, step.event()], 1);
+    }
+
+    /// Tells when the first of all members' certificates ends.
+    #[allow(clippy::cast_precision_loss, reason = "a metric; exact up to 2^52")]
+    pub fn certificates_end(&self, first: Option<Timestamp>) {
+        self.certificates.set([], first.map_or(0.0, |end| end.as_second() as f64));
     }
 
     pub(crate) fn leads(&self, leads: bool) {

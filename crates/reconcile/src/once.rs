@@ -1,5 +1,7 @@
 //! One reconcile: read, validate, observe, plan, act, status.
 
+mod acts;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
+use self::acts::Acts;
 use crate::events::{self, Happening};
 use crate::{
     Conditions, Controller, Failure, Gate, Metrics, OpenGate, Progress, finalizer, status,
@@ -158,10 +161,7 @@ impl<C: Controller> Work<'_, C> {
     /// Validate to act; whatever happens is left in `progress`.
     async fn steps(&mut self, declared: &C::Declared) {
         decide(self.controller, declared, &mut self.progress).await;
-        let Progress {
-            desired: Some(desired), plan: Some(plan), done, failure, paused, held, ..
-        } = &mut self.progress
-        else {
+        let Progress { plan: Some(plan), failure, paused, held, .. } = &mut self.progress else {
             return;
         };
         if plan.steps.is_empty() || *paused {
@@ -179,35 +179,8 @@ impl<C: Controller> Work<'_, C> {
                 return;
             }
         }
-        for (number, step) in plan.steps.iter().enumerate() {
-            // Asked anew each time: a step may take a while, and a freeze counts from when it is declared.
-            *held = self.context.gate.writes().err();
-            if held.is_some() {
-                return;
-            }
-            tracing::info!(%step, "act");
-            let Err(refused) = self.controller.act(desired, step).await else {
-                let (reason, message) = (step.event().to_owned(), step.to_string());
-                self.happenings.push(Happening { warning: false, reason, message });
-                done.push(number);
-                if let Some(metrics) = &self.context.metrics {
-                    metrics.acted(self.controller.name(), step);
-                }
-                continue;
-            };
-            match refused.class {
-                Class::Conflict => tracing::debug!(%step, error = %refused, "a step lost a race"),
-                class => {
-                    tracing::warn!(%step, class = class.as_str(), error = %refused, "a step failed");
-                }
-            }
-            // A step that is refused holds up only itself; after anything else we must look before we go on.
-            let go_on = matches!(refused.class, Class::Invalid | Class::Refused);
-            failure.get_or_insert(refused);
-            if !go_on {
-                return;
-            }
-        }
+        let acts = Acts::new(self.controller, self.context, &mut self.happenings);
+        acts.all(&mut self.progress).await;
     }
 
     /// Lets the object go, or tells how far this reconcile came; then the events.

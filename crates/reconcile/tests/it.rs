@@ -13,5 +13,7 @@ mod lease;
 mod order;
 #[path = "it/refusals.rs"]
 mod refusals;
+#[path = "it/together.rs"]
+mod together;
 #[path = "it/world.rs"]
 mod world;

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleetwright_api_types::{Connection, MANAGED_BY};
 use fleetwright_names::{ObjectKey, Uid};
-use fleetwright_plan::Address;
 use serde_json::{Value, json};
 
 /// The type of connection Secrets; nothing else has it.
@@ -18,18 +17,18 @@ pub fn connection_secret_name(cluster: &str) -> String {
 
 /// The Secret that tells clients how to reach a cluster: keys `kubeconfig`, `endpoint`, `certificate-authority`.
 ///
-/// The kubeconfig holds no credential: it calls `command` (our own program) with `token` and where the cluster is, so a
-/// token is made from the client's own cloud identity and never stored.
+/// The kubeconfig holds no credential: it calls `command` (our own program) with `token` and the arguments `sign_in`, for example
+/// `--provider=eks`, `--region=…`, so a token is made from the client's own identity and never stored.
 #[must_use]
 pub fn connection_secret(
     cluster: &ObjectKey,
     uid: &Uid,
-    address: &Address,
+    sign_in: &[String],
     connection: &Connection,
     command: &[String],
 ) -> Value {
     let ca = STANDARD.encode(&connection.certificate_authority);
-    let kubeconfig = kubeconfig(cluster, address, connection, command);
+    let kubeconfig = kubeconfig(cluster, sign_in, connection, command);
     // JSON is YAML, and needs no writer of its own.
     let kubeconfig = serde_json::to_string_pretty(&kubeconfig).unwrap_or_default();
     json!({
@@ -57,7 +56,7 @@ pub fn connection_secret(
 
 fn kubeconfig(
     cluster: &ObjectKey,
-    address: &Address,
+    sign_in: &[String],
     connection: &Connection,
     command: &[String],
 ) -> Value {
@@ -69,12 +68,8 @@ fn kubeconfig(
     let name = cluster.to_string();
     let (program, first) = command.split_first().map_or(("fleetwright", &[][..]), |(p, f)| (p, f));
     let mut args = first.to_vec();
-    args.extend([
-        "token".to_owned(),
-        format!("--provider={}", address.provider),
-        format!("--region={}", address.region),
-        format!("--cluster={}", address.external_name),
-    ]);
+    args.push("token".to_owned());
+    args.extend_from_slice(sign_in);
     json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -103,16 +98,15 @@ mod tests {
         }
     }
 
+    fn sign_in() -> Vec<String> {
+        ["--provider=eks", "--region=eu-west-1", "--cluster=payments-eu-01"].map(Into::into).into()
+    }
+
     fn secret() -> Value {
         connection_secret(
             &ObjectKey::namespaced("payments", "payments-eu"),
             &Uid::new("1a").expect("uid"),
-            &Address {
-                provider: "eks",
-                provider_config: "aws".into(),
-                region: "eu-west-1".into(),
-                external_name: "payments-eu-01".into(),
-            },
+            &sign_in(),
             &direct(),
             &["/opt/fleetwright".to_owned()],
         )
@@ -167,12 +161,7 @@ mod tests {
     fn the_kubeconfig_has_one_context_that_is_current() {
         let config = kubeconfig(
             &ObjectKey::namespaced("shop", "eu"),
-            &Address {
-                provider: "eks",
-                provider_config: "aws".into(),
-                region: "eu-west-1".into(),
-                external_name: "eu-01".into(),
-            },
+            &sign_in(),
             &direct(),
             &["/bin/fw".to_owned(), "--simulate".to_owned()],
         );
@@ -195,15 +184,9 @@ mod tests {
     fn a_declared_proxy_is_in_the_kubeconfig() {
         let proxied = Connection { proxy_url: Some("http://proxy:3128".into()), ..direct() };
         let key = ObjectKey::namespaced("shop", "eu");
-        let address = Address {
-            provider: "eks",
-            provider_config: "aws".into(),
-            region: "eu-west-1".into(),
-            external_name: "eu-01".into(),
-        };
-        let config = kubeconfig(&key, &address, &proxied, &[]);
+        let config = kubeconfig(&key, &sign_in(), &proxied, &[]);
         assert_eq!(config["clusters"][0]["cluster"]["proxy-url"], "http://proxy:3128");
-        let config = kubeconfig(&key, &address, &direct(), &[]);
+        let config = kubeconfig(&key, &sign_in(), &direct(), &[]);
         assert_eq!(config["clusters"][0]["cluster"].get("proxy-url"), None);
     }
 }

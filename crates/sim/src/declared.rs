@@ -3,6 +3,7 @@
 
 mod aks;
 mod eks;
+pub mod k3s;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 pub use self::aks::{Aks, SYSTEM_POOL};
 pub use self::eks::{ENTRIES, Eks};
+pub use self::k3s::K3s;
 use crate::dice::Dice;
 use crate::script::NAMESPACE;
 
@@ -37,6 +39,8 @@ pub enum Cloud {
     Eks(Eks),
     /// Azure AKS.
     Aks(Aks),
+    /// K3s on hosts.
+    K3s(K3s),
 }
 
 /// One pool's declaration.
@@ -60,6 +64,7 @@ impl Cloud {
         match self {
             Self::Eks(_) => ["m5.large", "m7i.large"],
             Self::Aks(_) => ["Standard_D2s_v5", "Standard_D4s_v5"],
+            Self::K3s(_) => ["none", "none"],
         }
     }
 
@@ -68,16 +73,18 @@ impl Cloud {
         match self {
             Self::Eks(eks) => eks.edit(dice),
             Self::Aks(aks) => aks.edit(dice),
+            Self::K3s(k3s) => k3s.edit(dice),
         }
     }
 }
 
 impl Declared {
-    /// A first declaration; every third is for AKS.
+    /// A first declaration of the object with this name; one in four is on hosts, and one in four for AKS.
     #[must_use]
-    pub fn born(dice: &Dice) -> Self {
-        let cloud = match dice.below(3) {
+    pub fn born(dice: &Dice, name: &str) -> Self {
+        let cloud = match dice.below(4) {
             0 => Cloud::Aks(Aks::born(dice)),
+            1 => Cloud::K3s(K3s::born(dice, name)),
             _ => Cloud::Eks(Eks::born(dice)),
         };
         Self {
@@ -130,10 +137,24 @@ impl Declared {
         next
     }
 
-    /// `MAJOR.MINOR`.
+    /// `MAJOR.MINOR`, or a release of K3s.
     #[must_use]
     pub fn version(&self) -> String {
-        format!("1.{}", self.minor)
+        match self.cloud {
+            Cloud::K3s(_) => k3s::release(self.minor),
+            Cloud::Eks(_) | Cloud::Aks(_) => format!("1.{}", self.minor),
+        }
+    }
+
+    /// What the nodes of its inventory are called: its pools, or its hosts. Sorted.
+    #[must_use]
+    pub fn node_owners(&self) -> Vec<String> {
+        let mut names: Vec<String> = match &self.cloud {
+            Cloud::K3s(k3s) => k3s.hosts().collect(),
+            Cloud::Eks(_) | Cloud::Aks(_) => self.pools.keys().cloned().collect(),
+        };
+        names.sort();
+        names
     }
 
     /// The `spec`, with every list whole, so that a merge patch of it leaves nothing of an earlier one.
@@ -142,11 +163,14 @@ impl Declared {
         let (account, block, body) = match &self.cloud {
             Cloud::Eks(eks) => ("aws", "eks", eks.block(self.cidr)),
             Cloud::Aks(aks) => ("azure", "aks", aks.block(self.cidr)),
+            Cloud::K3s(k3s) => ("hosts", "k3s", k3s.block()),
         };
+        let on_hosts = matches!(self.cloud, Cloud::K3s(_));
         let pools = self.pools.iter().map(|(name, pool)| {
             let mut declared = match self.cloud {
                 Cloud::Eks(_) => eks::pool(pool),
                 Cloud::Aks(_) => aks::pool(name, pool),
+                Cloud::K3s(_) => k3s::pool(pool),
             };
             declared["name"] = json!(name);
             declared["size"] = json!({"min": 1, "max": pool.max});
@@ -157,10 +181,10 @@ impl Declared {
         json!({
             "version": self.version(),
             "providerConfigRef": {"name": account},
-            "tags": {"team": self.team},
+            "tags": (!on_hosts).then(|| json!({"team": self.team})),
             "maintenance": self.window.then(windows),
             block: body,
-            "nodePools": pools.collect::<Vec<_>>(),
+            "nodePools": (!on_hosts).then(|| pools.collect::<Vec<_>>()),
         })
     }
 
@@ -184,11 +208,25 @@ impl Declared {
         match &self.cloud {
             Cloud::Eks(_) => eks::drift(dice),
             Cloud::Aks(_) => aks::drift(dice),
+            // Hosts meet misfortunes of their own.
+            Cloud::K3s(_) => ("", Value::Null),
+        }
+    }
+
+    /// What happens to one of its hosts, if it has any: address, path and value.
+    #[must_use]
+    pub fn misfortune(&self, dice: &Dice) -> Option<(String, &'static str, Value)> {
+        match &self.cloud {
+            Cloud::K3s(k3s) => Some(k3s.misfortune(dice)),
+            Cloud::Eks(_) | Cloud::Aks(_) => None,
         }
     }
 }
 
 fn pools(dice: &Dice, cloud: &Cloud) -> BTreeMap<String, Pool> {
+    if matches!(cloud, Cloud::K3s(_)) {
+        return BTreeMap::new();
+    }
     let system = matches!(cloud, Cloud::Aks(_)).then(|| SYSTEM_POOL.to_owned());
     let names = (0..dice.below(4)).map(|index| format!("p{index}")).filter(|_| dice.hit(0.7));
     let types = cloud.types();

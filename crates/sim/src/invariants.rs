@@ -1,10 +1,11 @@
 //! What must hold at every moment, and what must hold in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use fleetwright_api_types::{ClusterPolicy, ConditionStatus, ConditionType, ManagedCluster};
 use fleetwright_apiserver::ResourceRef;
-use fleetwright_cloudsim::{SimCluster, SimNodegroup};
+use fleetwright_cloudsim::{SimCluster, SimNodegroup, SimSite};
 use fleetwright_names::{TAG_OBJECT, TAG_POOL, TAG_RELEASED, TAG_UID};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
@@ -15,6 +16,8 @@ use crate::play::{MANAGED_CLUSTERS, member};
 use crate::script::{Expected, NAMESPACE};
 use crate::world::{Hub, World};
 
+/// The state of what is claimed and not yet there.
+const CLAIMED: &str = "CLAIMED";
 /// States of a pool that has nodes, as EKS and AKS write them.
 const USABLE: [&str; 8] = [
     "ACTIVE",
@@ -44,6 +47,10 @@ impl Watchdog {
         let mut now = BTreeMap::new();
         let mut usable = BTreeSet::new();
         for cluster in inventory {
+            // Hosts that were claimed and carry nothing yet.
+            if cluster.status == CLAIMED {
+                continue;
+            }
             if let Some(owner) = cluster.tags.get(TAG_OBJECT) {
                 let object = owner.rsplit('/').next().unwrap_or_default();
                 self.made_for.insert(cluster.name.clone(), object.to_owned());
@@ -73,6 +80,32 @@ impl Watchdog {
             }
         }
         self.before = now;
+        wrong
+    }
+}
+
+impl Watchdog {
+    /// Looks once at the K3s clusters of hosts: what we do takes one server at a time, and never the quorum.
+    pub fn look_at_hosts(sites: &[SimSite], expected: &Expected, now: Duration) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for site in sites {
+            let object = site.founded_for.get(TAG_OBJECT).map(String::as_str).unwrap_or_default();
+            let name = object.rsplit('/').next().unwrap_or_default();
+            let troubled = expected.troubled.get(name).is_some_and(|until| now < *until);
+            // Who is deleted loses its servers together.
+            let leaves = expected.deleted.contains(name);
+            if !troubled && !leaves {
+                let quorum_lost = site.voters > 1 && site.voters_up <= site.voters / 2;
+                if quorum_lost {
+                    let (all, up) = (site.voters, site.voters_up);
+                    wrong.push(format!("{object} lost its quorum: {up} of {all} voters are up"));
+                }
+                if site.servers_down.len() > 1 {
+                    let servers = &site.servers_down;
+                    wrong.push(format!("{object} has several servers down at once: {servers:?}"));
+                }
+            }
+        }
         wrong
     }
 }
@@ -133,6 +166,10 @@ pub async fn unsettled(world: &World, user: &Client, expected: &Expected) -> Vec
     }
     let inventory = world.cloud.inventory().await;
     wrong.extend(cloud(&inventory, &objects, expected));
+    let told = serde_json::to_string(&objects).unwrap_or_default();
+    if world.hosts.tells(&told) {
+        wrong.push("an object on the hub tells a secret of hosts".to_owned());
+    }
     for name in expected.live.keys() {
         wrong.extend(on_member(world, name, expected).await);
     }
@@ -197,23 +234,25 @@ fn cloud(inventory: &[SimCluster], objects: &[ManagedCluster], expected: &Expect
 /// Whether the cloud has exactly what is declared, as the cloud's own records say.
 fn as_declared(name: &str, cluster: &SimCluster, declared: &Declared) -> Vec<String> {
     let mut wrong = Vec::new();
-    let pools: Vec<&str> = cluster.nodegroups.iter().map(stands_for).collect();
+    let mut pools: Vec<&str> = cluster.nodegroups.iter().map(stands_for).collect();
+    pools.sort_unstable();
     let rests = |status: &str| ["ACTIVE", "Succeeded"].contains(&status);
     let active =
         rests(&cluster.status) && cluster.nodegroups.iter().all(|pool| rests(&pool.status));
-    if !declared.pools.keys().map(String::as_str).eq(pools.iter().copied()) || !active {
+    let owners = declared.node_owners();
+    if !owners.iter().map(String::as_str).eq(pools.iter().copied()) || !active {
         wrong.push(format!("{name}: cloud has {} with pools {pools:?}", cluster.status));
     }
     if cluster.version != declared.version() {
         wrong.push(format!("{name}: runs {}, declared {}", cluster.version, declared.version()));
     }
     for group in &cluster.nodegroups {
+        if group.version != declared.version() {
+            wrong.push(format!("{name}: pool {} runs {}", group.name, group.version));
+        }
         let Some(pool) = declared.pools.get(stands_for(group)) else { continue };
         if group.size.0 != 1 || group.size.2 != u32::from(pool.max) {
             wrong.push(format!("{name}: pool {} has size {:?}", group.name, group.size));
-        }
-        if group.version != declared.version() {
-            wrong.push(format!("{name}: pool {} runs {}", group.name, group.version));
         }
     }
     match &declared.cloud {
@@ -223,6 +262,8 @@ fn as_declared(name: &str, cluster: &SimCluster, declared: &Declared) -> Vec<Str
             wrong.push(format!("{name}: maintenance configurations are {found:?}"));
         }
         Cloud::Aks(_) => {}
+        // Hosts bear no tags.
+        Cloud::K3s(_) => return wrong,
     }
     if cluster.tags.get("team").map(String::as_str) != Some(declared.team) {
         wrong.push(format!("{name}: tag team is {:?}", cluster.tags.get("team")));

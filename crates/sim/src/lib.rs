@@ -1,4 +1,4 @@
-//! The deterministic simulator: API server, controllers and emulated clouds (EKS, AKS) on one thread, with paused time and
+//! The deterministic simulator: API server, controllers and emulated clouds (EKS, AKS) and hosts (K3s) on one thread, with paused time and
 //! one seed.
 //!
 //! A seed decides what the user does, which calls are lost, throttled or cut, and where the hub crashes: before a call,
@@ -8,11 +8,15 @@
 //! Some seeds have a second leader for a while, or lose the hub and restore it from Git; strangers change the cloud, and the
 //! cloud itself gives up updates or answers stale.
 //!
+//! Hosts are switched off and on, lose their connections in the middle of a deed, and are changed by strangers; what they
+//! print, and the scripts that they are sent, are searched for secrets.
+//!
 //! What it does not simulate: time skew between machines, and a broken disk under the member clusters.
 
 pub mod declared;
 pub mod dice;
 pub mod faults;
+pub mod host_wires;
 pub mod invariants;
 pub mod play;
 pub mod run;

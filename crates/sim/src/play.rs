@@ -1,6 +1,7 @@
 //! Doing what the script says.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use fleetwright_api_types::{
@@ -8,17 +9,20 @@ use fleetwright_api_types::{
     SYSTEM_NAMESPACE,
 };
 use fleetwright_apiserver::{LogicalCluster, ResourceRef};
-use fleetwright_cloudsim::{Fault, SimCluster};
+use fleetwright_cloudsim::{Fault, SimCluster, SimSite};
 use fleetwright_controllers::safety;
 use fleetwright_names::{TAG_OBJECT, TAG_UID};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
+use crate::declared::Cloud;
 use crate::script::{Action, Expected, NAMESPACE, create, prepare};
 use crate::world::{Hub, World};
 
 const CONFIG_MAPS: ResourceRef = ResourceRef::new("", "v1", "configmaps");
+/// How long what happened to one of its hosts may show in a cluster: until it was noticed and mended.
+const TROUBLED: Duration = Duration::from_secs(240);
 /// Our own kind, as the hub stores it.
 pub(crate) const MANAGED_CLUSTERS: ResourceRef =
     ResourceRef::new("fleetwright.dev", "v1alpha1", "managedclusters");
@@ -46,8 +50,9 @@ pub async fn play(
         Action::Edit(name, declared) => {
             // The intent holds from the first try on: the server may have taken it though we saw an error.
             let old = expected.live.insert(name.clone(), declared.clone());
-            let pools = old.map(|old| old.pools).unwrap_or_default();
-            for gone in pools.keys().filter(|pool| !declared.pools.contains_key(*pool)) {
+            let (before, now) =
+                (old.map(|old| old.node_owners()).unwrap_or_default(), declared.node_owners());
+            for gone in before.iter().filter(|owner| !now.contains(owner)) {
                 expected.removable_pools.insert(format!("{name}/{gone}"));
             }
             let patch = json!({"spec": declared.spec()});
@@ -57,6 +62,9 @@ pub async fn play(
             if !took_over(world, &clusters, name).await? =>
         {
             anyhow::bail!("what an earlier object made is not taken over yet");
+        }
+        Action::Delete(name) if !is_founded(world, name, expected).await => {
+            anyhow::bail!("its hosts are claimed and carry no cluster yet");
         }
         Action::Delete(name) => {
             expected.deleted.insert(name.clone());
@@ -90,6 +98,12 @@ pub async fn play(
                 drop(drifted.await);
             }
         }
+        Action::OnHost(name, host, path, value) => {
+            let until = world.clock.elapsed() + TROUBLED;
+            expected.troubled.insert(name.clone(), until);
+            // A host that holds nothing yet has nothing to lose.
+            drop(world.cloud.drift("hosts", host, path, value.clone()).await);
+        }
         Action::Misbehave(kind) => {
             let fault =
                 Fault { kind: *kind, cluster: None, pool: None, operation: None, times: Some(1) };
@@ -98,14 +112,24 @@ pub async fn play(
         // `run.rs` does these: they are about the hub itself.
         Action::SecondLeader | Action::OneLeader | Action::LoseTheHub => {}
         Action::Vandalize(name) => vandalize(world, name).await?,
-        Action::AddNamespace(name, namespace) => {
-            if let Some(member) = member(world, name).await {
-                let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-                member.put(&NAMESPACES, object).await.map_err(|e| anyhow::anyhow!("{e:?}"))?;
-            }
-        }
+        Action::AddNamespace(name, namespace) => add_namespace(world, name, namespace).await?,
     }
     Ok(())
+}
+
+async fn add_namespace(world: &World, name: &str, namespace: &str) -> anyhow::Result<()> {
+    let Some(member) = member(world, name).await else { return Ok(()) };
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    member.put(&NAMESPACES, object).await.map(drop).map_err(|error| anyhow::anyhow!("{error:?}"))
+}
+
+/// Whether a cluster on hosts has begun. A person deletes none whose founder is just being installed: its deletion would wait
+/// for a look at what it made outside itself.
+async fn is_founded(world: &World, name: &str, expected: &Expected) -> bool {
+    let on_hosts = expected.live.get(name).is_some_and(|live| matches!(live.cloud, Cloud::K3s(_)));
+    let object = format!("{NAMESPACE}/{name}");
+    let of_it = |site: &SimSite| site.founded_for.get(TAG_OBJECT) == Some(&object) && site.answers;
+    !on_hosts || world.cloud.sites().await.iter().any(of_it)
 }
 
 /// The cloud cluster that bears the name of an object.

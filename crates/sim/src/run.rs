@@ -198,6 +198,9 @@ impl Run {
             faults.crash();
         }
         self.wrong.extend(self.watchdog.look(&inventory, &self.expected));
+        let (sites, passed) = (self.world.cloud.sites().await, self.world.clock.elapsed());
+        self.wrong.extend(Watchdog::look_at_hosts(&sites, &self.expected, passed));
+        self.wrong.extend(self.world.hosts.leaks());
         Ok(hub)
     }
 

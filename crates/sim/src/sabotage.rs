@@ -85,6 +85,18 @@ impl Provider for Blind {
         Ok(receipt)
     }
 
+    fn secrets(&self, cluster: &ManagedCluster) -> Vec<String> {
+        self.inner.secrets(cluster)
+    }
+
+    fn sign_in(&self, account: &ProviderConfig, address: &Address) -> Vec<String> {
+        self.inner.sign_in(account, address)
+    }
+
+    fn together(&self, step: &CloudStep) -> bool {
+        self.inner.together(step)
+    }
+
     async fn token(&self, access: &Access, address: &Address) -> Result<MemberToken, CloudError> {
         self.inner.token(access, address).await
     }

@@ -2,9 +2,11 @@
 //! `play.rs` does it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use fleetwright_api_types::{ClusterPolicy, ProviderConfig};
-use fleetwright_cloudsim::FaultKind;
+use fleetwright_api_types::{ClusterPolicy, ProviderConfig, SYSTEM_NAMESPACE};
+use fleetwright_cloudsim::{FaultKind, SSH_AUTHORITY, SSH_PRIVATE_KEY};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -14,6 +16,8 @@ use crate::dice::Dice;
 
 /// The namespace of all clusters.
 pub const NAMESPACE: &str = "payments";
+/// The Secret with the key to hosts.
+const SSH_SECRET: &str = "ssh";
 /// The region of all EKS clusters.
 pub const REGION: &str = "eu-west-1";
 
@@ -30,6 +34,8 @@ pub enum Action {
     Release(String),
     /// A stranger changes the cloud: path and value in the cloud's own words.
     Drift(String, &'static str, Value),
+    /// Something happens to a host: its address, path and value as `CloudSim::drift` has them.
+    OnHost(String, String, &'static str, Value),
     /// The cloud itself misbehaves for a number of calls.
     Misbehave(FaultKind),
     /// Remove our NetworkPolicies and labels from the member by hand.
@@ -57,6 +63,8 @@ pub struct Expected {
     pub deleted: BTreeSet<String>,
     /// Pools that may go, as `cluster/pool`.
     pub removable_pools: BTreeSet<String>,
+    /// Clusters of whose hosts something happened to one, and until when that may show.
+    pub troubled: BTreeMap<String, Duration>,
     /// The level of the policy.
     pub level: &'static str,
 }
@@ -69,12 +77,18 @@ pub fn write(dice: &Dice) -> Vec<(u64, Action)> {
     for index in 0..count {
         let name = format!("c{index}");
         let born = second(dice, 0, 20);
-        let mut declared = Declared::born(dice);
+        let mut declared = Declared::born(dice, &name);
         actions.push((born, Action::Create(name.clone(), declared.clone())));
         let mut at = born;
         for _ in 0..dice.below(5) {
             at = second(dice, at + 5, 40);
-            actions.push((at, deed(dice, &name, &mut declared)));
+            let deed = deed(dice, &name, &mut declared);
+            // Whoever is switched off is switched on again.
+            if let Action::OnHost(name, host, "away", _) = &deed {
+                let back = Action::OnHost(name.clone(), host.clone(), "away", json!(false));
+                actions.push((second(dice, at + 20, 60), back));
+            }
+            actions.push((at, deed));
         }
         match dice.below(4) {
             0 => actions.push((second(dice, at + 1, 30), Action::Delete(name))),
@@ -111,10 +125,13 @@ fn deed(dice: &Dice, name: &str, declared: &mut Declared) -> Action {
             *declared = declared.edited(dice);
             Action::Edit(name, declared.clone())
         }
-        3 => {
-            let (path, value) = declared.drift(dice);
-            Action::Drift(name, path, value)
-        }
+        3 => match declared.misfortune(dice) {
+            Some((host, path, value)) => Action::OnHost(name, host, path, value),
+            None => {
+                let (path, value) = declared.drift(dice);
+                Action::Drift(name, path, value)
+            }
+        },
         4 => Action::Vandalize(name),
         _ => Action::AddNamespace(name, format!("team-{}", dice.below(5))),
     }
@@ -124,7 +141,7 @@ fn second(dice: &Dice, from: u64, within: usize) -> u64 {
     from + u64::try_from(dice.below(within)).unwrap_or_default()
 }
 
-/// What is there from the first second: a namespace, an account of each cloud, a policy.
+/// What is there from the first second: a namespace, an account of each cloud, the key to hosts, a policy.
 ///
 /// # Errors
 /// When the hub refuses it.
@@ -133,11 +150,24 @@ pub async fn prepare(user: &Client, level: &str) -> anyhow::Result<()> {
     let accounts = [
         ("aws", json!({"identity": {"type": "Environment"}})),
         ("azure", json!({"identity": {"type": "Environment"}})),
+        (
+            "ssh",
+            json!({
+                "identity": {"secretRef": {"name": SSH_SECRET}},
+                "hostKeys": {"authorities": [SSH_AUTHORITY]},
+            }),
+        ),
     ];
-    for (name, account) in accounts {
+    let key: Secret = serde_json::from_value(json!({
+        "metadata": {"namespace": SYSTEM_NAMESPACE, "name": SSH_SECRET},
+        "stringData": {"ssh-privatekey": SSH_PRIVATE_KEY},
+    }))?;
+    create(Api::namespaced(user.clone(), SYSTEM_NAMESPACE), &key).await?;
+    for (block, account) in accounts {
+        let name = if block == "ssh" { "hosts" } else { block };
         let account: ProviderConfig = serde_json::from_value(json!({
             "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig", "metadata": {"name": name},
-            "spec": {"allowedNamespaces": {"names": [NAMESPACE]}, name: account},
+            "spec": {"allowedNamespaces": {"names": [NAMESPACE]}, block: account},
         }))?;
         create(Api::all(user.clone()), &account).await?;
     }

@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fleetwright_api_types::Connection;
 use fleetwright_apiserver::{ApiBody, ApiServer, ApiService};
-use fleetwright_controllers::members::Connector;
+use fleetwright_cloudsim::CloudSim;
+use fleetwright_controllers::members::{Connector, Member};
 use fleetwright_provider::{HttpOut, HttpOutError, Secret};
 use fleetwright_reconcile::Failure;
 use http::{Request, Response, StatusCode, header};
@@ -128,7 +128,7 @@ async fn arrive_late(cloud: Cloud, request: Request<Bytes>, faults: Arc<Faults>)
 }
 
 /// Rolls the dice, waits a little as wires do, and dies here if that is the fate.
-async fn begin(faults: &Faults, what: &str) -> Fate {
+pub(crate) async fn begin(faults: &Faults, what: &str) -> Fate {
     if faults.is_dead() {
         faults.crash_here().await;
     }
@@ -180,10 +180,31 @@ fn cloud_error(
 /// The wire from the controllers to a Kubernetes API: the hub's own, or a member's.
 #[derive(Clone)]
 pub struct ToApi {
-    inner: ApiService,
+    inner: Target,
     name: &'static str,
     bearer: Option<header::HeaderValue>,
     faults: Arc<Faults>,
+}
+
+/// Who answers.
+#[derive(Clone)]
+enum Target {
+    Api(ApiService),
+    /// Whichever cluster of hosts is at an address when somebody asks.
+    At(CloudSim, String),
+}
+
+impl Target {
+    async fn service(&self) -> Result<ApiService, tower::BoxError> {
+        match self {
+            Self::Api(service) => Ok(service.clone()),
+            Self::At(cloud, endpoint) => {
+                let member = cloud.member_at(endpoint).await?;
+                let member = member.ok_or_else(|| format!("nobody answers at {endpoint}"))?;
+                Ok(member.service())
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for ToApi {
@@ -196,7 +217,7 @@ impl ToApi {
     /// A wire called `name` in the trace.
     #[must_use]
     pub const fn new(inner: ApiService, name: &'static str, faults: Arc<Faults>) -> Self {
-        Self { inner, name, bearer: None, faults }
+        Self { inner: Target::Api(inner), name, bearer: None, faults }
     }
 }
 
@@ -237,7 +258,7 @@ impl ToApi {
             Fate::Broken => return status_answer(500, "InternalError"),
             Fate::CrashBefore | Fate::CrashAfter | Fate::LostAnswer | Fate::Works => {}
         }
-        let answer = match self.inner.clone().oneshot(request).await {
+        let answer = match self.inner.service().await?.oneshot(request).await {
             Ok(answer) => answer,
             Err(never) => match never {},
         };
@@ -306,36 +327,38 @@ impl Body for CutBody {
 #[derive(Debug)]
 pub struct SimConnector {
     world: ApiServer,
+    cloud: CloudSim,
     faults: Arc<Faults>,
 }
 
 impl SimConnector {
     /// Members live in `world`.
     #[must_use]
-    pub const fn new(world: ApiServer, faults: Arc<Faults>) -> Self {
-        Self { world, faults }
+    pub const fn new(world: ApiServer, cloud: CloudSim, faults: Arc<Faults>) -> Self {
+        Self { world, cloud, faults }
     }
 }
 
 impl Connector for SimConnector {
-    fn connect(&self, connection: &Connection, token: &Secret) -> Result<Client, Failure> {
+    fn connect(&self, member: &Member, token: &Secret) -> Result<Client, Failure> {
+        let connection = &member.connection;
         let unreachable = |message: String| {
             Failure::new(fleetwright_errclass::Class::Transient, "Unreachable", message)
         };
-        let name = connection
-            .endpoint
-            .rsplit_once("/clusters/")
-            .map(|(_, name)| name)
-            .ok_or_else(|| unreachable(format!("{} is no member", connection.endpoint)))?;
-        let member = self
-            .world
-            .cluster(name)
-            .ok_or_else(|| unreachable(format!("nobody answers at {}", connection.endpoint)))?;
+        let target = match connection.endpoint.rsplit_once("/clusters/") {
+            Some((_, name)) => {
+                let member = self.world.cluster(name).ok_or_else(|| {
+                    unreachable(format!("nobody answers at {}", connection.endpoint))
+                })?;
+                Target::Api(member.service())
+            }
+            None => Target::At(self.cloud.clone(), connection.endpoint.clone()),
+        };
         let bearer = format!("Bearer {}", token.expose())
             .parse()
             .map_err(|error: header::InvalidHeaderValue| unreachable(error.to_string()))?;
-        let mut wire = ToApi::new(member.service(), "member", Arc::clone(&self.faults));
-        wire.bearer = Some(bearer);
+        let faults = Arc::clone(&self.faults);
+        let wire = ToApi { inner: target, name: "member", bearer: Some(bearer), faults };
         Ok(Client::new(wire, "default"))
     }
 }

@@ -20,13 +20,18 @@ use fleetwright_names::HubId;
 use fleetwright_provider::{Limits, Provider, Secret};
 use fleetwright_provider_aks::{AksProvider, AksSettings, ClientSecret};
 use fleetwright_provider_eks::{EksProvider, EksSettings, Source};
+use fleetwright_provider_k3s::release::Releases;
+use fleetwright_provider_k3s::{K3sProvider, K3sSettings};
 use fleetwright_reconcile::Context;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
 
 use crate::dice::{PausedClock, dyn_ids};
 use crate::faults::Faults;
+use crate::host_wires::HostWires;
 use crate::sabotage::{Blind, Sabotage};
 use crate::script::create;
 use crate::wires::{Dialect, LATEST_SECONDS, SimConnector, ToApi, to_cloud};
@@ -44,6 +49,8 @@ pub struct World {
     pub cloud: CloudSim,
     /// Where the cloud and the members live.
     pub api: ApiServer,
+    /// The wires to hosts.
+    pub hosts: HostWires,
     /// The hub's disk.
     pub disk: MemoryStore,
     scheme: Arc<Scheme>,
@@ -88,13 +95,15 @@ impl World {
         )
         .await?;
         let settings = Settings {
-            latencies: Latencies::default(),
+            // As real hosts are: 3 to 20 seconds.
+            latencies: Latencies { host_start: Duration::from_secs(11), ..Latencies::default() },
             public_url: "https://simulated.invalid".to_owned(),
-            ca_pem: "simulated".to_owned(),
+            ca_pem: CA_PEM.to_owned(),
         };
         let cloud = CloudSim::open(api.clone(), dyn_clock, dyn_ids(seed, 11), settings).await?;
         let disk = MemoryStore::new();
-        Ok(Self { seed, clock, faults, cloud, api, disk, scheme: hub_scheme()? })
+        let hosts = HostWires::new(cloud.clone(), Arc::clone(&faults));
+        Ok(Self { seed, clock, faults, cloud, api, hosts, disk, scheme: hub_scheme()? })
     }
 
     /// Starts the hub from its disk.
@@ -135,7 +144,11 @@ impl World {
             context: Context::new(Client::new(wire, "default"), Arc::clone(&clock), ids),
             hub: id.clone(),
             clouds: self.clouds(clock, sabotage),
-            connector: Arc::new(SimConnector::new(self.api.clone(), Arc::clone(&self.faults))),
+            connector: Arc::new(SimConnector::new(
+                self.api.clone(),
+                self.cloud.clone(),
+                Arc::clone(&self.faults),
+            )),
             token_command: vec!["fleetwright".to_owned()],
         };
         let controllers = tokio::spawn(fleetwright_controllers::run(fleet.clone()));
@@ -156,6 +169,7 @@ impl World {
             endpoint: Some("https://simulated.invalid".to_owned()),
             limits: LIMITS,
         }));
+        let k3s_clock = Arc::clone(&clock);
         let aks: Arc<dyn Provider> = Arc::new(AksProvider::new(AksSettings {
             http: to_cloud(self.cloud.azure(), Dialect::Azure, Arc::clone(&self.faults)),
             credentials: fleetwright_provider_aks::Source::Fixed(ClientSecret {
@@ -171,9 +185,19 @@ impl World {
             Sabotage::None => cloud,
             Sabotage::CreateWithoutLooking => Arc::new(Blind::new(cloud)) as Arc<dyn Provider>,
         };
-        [aks, eks].map(broken).into_iter().map(|cloud| (cloud.key(), cloud)).collect()
+        let releases = self.cloud.releases().map_err(|never| match never {});
+        let k3s: Arc<dyn Provider> = Arc::new(K3sProvider::new(K3sSettings {
+            hosts: Arc::new(self.hosts.clone()),
+            releases: Arc::new(Releases::new(BoxCloneSyncService::new(releases), None)),
+            clock: k3s_clock,
+            limits: LIMITS,
+        }));
+        [aks, eks, k3s].map(broken).into_iter().map(|cloud| (cloud.key(), cloud)).collect()
     }
 }
+
+/// What stands for the authority of all members.
+const CA_PEM: &str = "-----BEGIN CERTIFICATE-----\nc2ltdWxhdGVk\n-----END CERTIFICATE-----\n";
 
 /// How often the clouds are asked, and how long what was sent to them may still arrive.
 const LIMITS: Limits = Limits {

@@ -4,7 +4,7 @@
 mod seeds {
     use std::collections::BTreeSet;
 
-    use fleetwright_sim::declared::{Aks, Cloud, Declared, Eks};
+    use fleetwright_sim::declared::{Aks, Cloud, Declared, Eks, K3s};
     use fleetwright_sim::dice::Dice;
     use fleetwright_sim::faults::Fate;
     use fleetwright_sim::run::{self, Outcome, Scenario, seed};
@@ -92,15 +92,16 @@ mod seeds {
 
     /// What the seeds are worth: between them they must have done every kind of deed, to clusters of every cloud.
     #[test]
-    fn the_seeds_hold_every_kind_of_deed_and_both_clouds() {
+    fn the_seeds_hold_every_kind_of_deed_and_all_clouds() {
         let mut kinds = BTreeSet::new();
-        let (mut on_eks, mut on_aks) = (0, 0);
+        let (mut on_eks, mut on_aks, mut on_hosts) = (0, 0, 0);
         for number in 1..=55 {
             for (_, action) in script::write(&Dice::new(number, 2)) {
                 if let Action::Create(_, declared) = &action {
                     match declared.cloud {
                         Cloud::Eks(_) => on_eks += 1,
                         Cloud::Aks(_) => on_aks += 1,
+                        Cloud::K3s(_) => on_hosts += 1,
                     }
                 }
                 let text = format!("{action:?}");
@@ -115,6 +116,7 @@ mod seeds {
             "Edit",
             "LoseTheHub",
             "Misbehave",
+            "OnHost",
             "OneLeader",
             "Release",
             "SecondLeader",
@@ -122,7 +124,8 @@ mod seeds {
             "Vandalize",
         ];
         assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), all);
-        assert!(on_aks >= 40 && on_eks >= 80, "{on_aks} clusters on AKS, {on_eks} on EKS");
+        let told = format!("{on_aks} clusters on AKS, {on_eks} on EKS, {on_hosts} on hosts");
+        assert!(on_aks >= 30 && on_eks >= 60 && on_hosts >= 30, "{told}");
     }
 
     fn eks() -> Cloud {
@@ -131,6 +134,11 @@ mod seeds {
 
     fn aks() -> Cloud {
         Cloud::Aks(Aks::default())
+    }
+
+    fn on_hosts(servers: &[u8], agents: &[u8]) -> Cloud {
+        let (servers, agents) = (servers.to_vec(), agents.to_vec());
+        Cloud::K3s(K3s { servers, agents, ..K3s::single("c0") })
     }
 
     /// What is wrong in the end when nothing goes wrong but what the script says; with the trace.
@@ -173,6 +181,32 @@ mod seeds {
             ];
             assert_eq!(told(script, None).0, Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn one_server_becomes_a_cluster_and_leaves_nothing_behind() {
+        let script = vec![
+            (0, Action::Create("c0".into(), Declared::plain(on_hosts(&[1], &[])))),
+            (120, Action::Delete("c0".into())),
+        ];
+        assert_eq!(told(script, None).0, Vec::<String>::new());
+    }
+
+    #[test]
+    fn three_servers_and_two_agents_become_a_cluster_one_by_one() {
+        let create = Action::Create("c0".into(), Declared::plain(on_hosts(&[1, 2, 3], &[11, 12])));
+        assert_eq!(told(vec![(0, create)], None).0, Vec::<String>::new());
+    }
+
+    #[test]
+    fn servers_are_upgraded_replaced_and_let_go() {
+        let at = |minor: u16, cloud: Cloud| Declared { minor, ..Declared::plain(cloud) };
+        let script = vec![
+            (0, Action::Create("c0".into(), at(33, on_hosts(&[1, 2, 3], &[11])))),
+            (240, Action::Edit("c0".into(), at(35, on_hosts(&[4, 2, 3], &[12])))),
+            (900, Action::Release("c0".into())),
+        ];
+        assert_eq!(told(script, None).0, Vec::<String>::new());
     }
 
     #[test]

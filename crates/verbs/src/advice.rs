@@ -1,6 +1,7 @@
 //! What a person can do, by the reason of a condition or the code of an error: one closed table.
 
 mod azure;
+mod k3s;
 
 /// The advice for the clusters of one cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,12 +10,18 @@ pub(crate) enum Words {
     Aws,
     /// Azure's words before those.
     Azure,
+    /// Those of hosts and of K3s before those.
+    Hosts,
 }
 
 impl Words {
     /// By the key of the provider.
     pub(crate) fn of(provider: &str) -> Self {
-        if provider == "aks" { Self::Azure } else { Self::Aws }
+        match provider {
+            "aks" => Self::Azure,
+            "k3s" => Self::Hosts,
+            _ => Self::Aws,
+        }
     }
 
     /// What can be done about a reason; `None` for one that holds nothing up.
@@ -22,6 +29,7 @@ impl Words {
         let own = match self {
             Self::Aws => None,
             Self::Azure => find(azure::REASONS, |known| known == reason),
+            Self::Hosts => find(k3s::REASONS, |known| known == reason),
         };
         own.or_else(|| find(TABLE, |known| known == reason))
     }
@@ -31,6 +39,7 @@ impl Words {
         match self {
             Self::Aws => None,
             Self::Azure => find(azure::WORDS, |word| message.contains(word)),
+            Self::Hosts => find(k3s::WORDS, |word| message.contains(word)),
         }
     }
 }
@@ -195,6 +204,7 @@ const TABLE: Table = &[
         &["NotRegistered"],
         "mend what the message names in Argo CD's namespace, or take spec.registration away; the cluster itself is as declared",
     ),
+    (&["HostsNotReady"], "read in the message what is wrong with the host, and in its journal why"),
     (&["NeedsAttention"], "see Synced"),
 ];
 
@@ -204,7 +214,7 @@ mod tests {
 
     #[test]
     fn no_reason_stands_in_the_table_twice() {
-        for table in [TABLE, azure::REASONS, azure::WORDS] {
+        for table in [TABLE, azure::REASONS, azure::WORDS, k3s::REASONS, k3s::WORDS] {
             let mut all: Vec<&str> =
                 table.iter().flat_map(|(reasons, _)| reasons.iter().copied()).collect();
             let count = all.len();
@@ -233,6 +243,44 @@ mod tests {
             assert!(found.contains(expected), "{message}: {found}");
             assert_eq!(Words::of("eks").by_word(message), None);
         }
+    }
+
+    /// The messages are those of the provider of K3s, as they are.
+    #[test]
+    fn the_words_of_hosts_are_advised_with_what_is_done_there() {
+        let hosts = Words::of("k3s");
+        for (message, expected) in [
+            ("s1 is not trusted: no host key is pinned for it; it showed SHA256:x", "ssh-keygen"),
+            (
+                "s1 is not trusted: its host key has changed: pinned is a, it showed b",
+                "installed anew",
+            ),
+            (
+                "s1 refuses user ops with our key SHA256:x; it would take publickey",
+                "authorized_keys",
+            ),
+            ("cannot look: the host does not let this user run `sudo -n /bin/sh` (no)", "sudoers"),
+            ("jump host bastion does not connect us to s1: no", "AllowTcpForwarding"),
+            ("port 6443/tcp is taken by another program; stop that", "ss -lntup"),
+            (
+                "without it 1 of 2 servers would answer, and 2 are needed: quorum would be lost",
+                "Recovery",
+            ),
+            (
+                "from v1.32.1+k3s1 to v1.34.2+k3s1 is more than one minor version; go one at a time",
+                "upgradePath",
+            ),
+            ("PodDisruptionBudget shop/db allows none", "onDrainTimeout"),
+            ("it belongs to edge/a on hub b; let it go there first", "/etc/fleetwright/owner"),
+            ("40 MiB are free under /var, 800 MiB are needed", "mend on the host"),
+            ("cannot reach s1", "abandon-hosts"),
+        ] {
+            let found = hosts.by_word(message).expect(message);
+            assert!(found.contains(expected), "{message}: {found}");
+        }
+        let refused = hosts.by_reason("Unauthorized").expect("an advice");
+        assert!(refused.contains("docs/guides/k3s.md"), "{refused}");
+        assert_eq!(hosts.by_reason("Paused"), Words::Aws.by_reason("Paused"));
     }
 
     #[test]

@@ -265,7 +265,7 @@ spec:
     fn two_provider_blocks_or_none_are_told_where_they_stand() {
         let aks = "  aks: {subscriptionId: 00000000-0000-0000-0000-000000000000, resourceGroup: rg, location: westeurope}\n";
         let two = CLUSTER.replace("  nodePools:", &format!("{aks}  nodePools:"));
-        let expected = "f.yaml:4  spec  exactly one provider block is needed: eks or aks";
+        let expected = "f.yaml:4  spec  exactly one provider block is needed: eks, aks or k3s";
         assert_eq!(findings(&two), [expected]);
         let (head, tail) = CLUSTER.split_once("  eks:\n").expect("a block");
         let (_, tail) = tail.split_once("  nodePools:").expect("pools");

@@ -12,7 +12,11 @@ use self::meaning::{Meaning, meaning, meant};
 use crate::yaml::{Entry, Node};
 
 /// The provider blocks, of a cluster and of its pools.
-const PROVIDERS: [&str; 2] = ["aks", "eks"];
+const PROVIDERS: [&str; 3] = ["aks", "eks", "k3s"];
+
+/// What we derive where nobody says otherwise, and what the status then tells.
+const EXTERNAL_NAMES: [&str; 3] =
+    ["spec.aks.externalName", "spec.eks.externalName", "spec.k3s.externalName"];
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,6 +91,9 @@ fn others(declared: &Map<String, Value>) -> Vec<String> {
         blocks.flat_map(|key| [format!("spec.{key}"), format!("spec.nodePools[].{key}")]).collect();
     if own != "aks" {
         others.push("spec.nodePools[].role".to_owned());
+    }
+    if own == "k3s" {
+        others.push("spec.nodePools".to_owned());
     }
     others
 }
@@ -163,7 +170,7 @@ impl Filler<'_> {
             node,
             comment: Some(comment),
         };
-        if path.ends_with("ks.externalName")
+        if EXTERNAL_NAMES.contains(&path)
             && let Some(name) = self.object.pointer("/status/observed/externalName")
         {
             // On AKS what we observe names subscription and resource group as well.

@@ -129,6 +129,8 @@ fn stays_behind(key: &ObjectKey, cluster: &ManagedCluster) -> Vec<String> {
     let declared = declared_place(cluster);
     let mut left = Vec::new();
     match (observed.external_name, observed.region.or_else(|| declared.region.clone())) {
+        // Hosts are listed one by one.
+        _ if !status.hosts.is_empty() => {}
         (Some(name), Some(region)) => {
             let id = observed.external_id.map(|id| format!(" ({id})")).unwrap_or_default();
             left.push(format!("{}:{region}/{name}{id}", provider.unwrap_or_default()));
@@ -145,6 +147,12 @@ fn stays_behind(key: &ObjectKey, cluster: &ManagedCluster) -> Vec<String> {
     left.extend(
         status.pools.iter().map(|pool| format!("pool {} ({} nodes)", pool.name, pool.size)),
     );
+    left.extend(status.hosts.iter().filter(|host| host.phase != "Noted").map(|host| {
+        format!(
+            "K3s and the marker /etc/fleetwright/owner on {} {} ({})",
+            host.role, host.name, host.host
+        )
+    }));
     left.extend(status.leftovers);
     let registered = status.registration.filter(|at| !at.name.is_empty());
     let registered = registered.map(|at| (at.namespace, at.name));
@@ -173,6 +181,11 @@ fn declared_place(cluster: &ManagedCluster) -> Declared {
             // Azure takes no slash in the name of a tag.
             tag: TAG_OBJECT.replace('/', "_"),
         };
+    }
+    if let Some(k3s) = &spec.k3s {
+        let hosts = k3s.servers.iter().chain(&k3s.agents).map(|host| host.host.as_str());
+        let inside = format!("/etc/fleetwright/owner of {}", hosts.collect::<Vec<_>>().join(", "));
+        return Declared { region: None, inside: Some(inside), tag: "object".to_owned() };
     }
     let region = spec.eks.as_ref().map(|eks| eks.region.clone());
     Declared { region, inside: None, tag: TAG_OBJECT.to_owned() }
@@ -214,6 +227,33 @@ mod tests {
         // The region alone is no address.
         let unnamed = json!({"observed": {"region": "eu-central-1"}});
         assert_eq!(stays_behind(&key, &cluster(unnamed)), unseen);
+    }
+
+    #[test]
+    fn of_hosts_each_is_told_where_something_may_be() {
+        let key = ObjectKey::namespaced("edge", "one");
+        let cluster = |status: serde_json::Value| -> ManagedCluster {
+            serde_json::from_value(json!({
+                "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
+                "metadata": {"name": "one", "namespace": "edge"},
+                "spec": {"version": "v1.34.2+k3s1", "providerConfigRef": {"name": "edge"},
+                    "k3s": {"servers": [{"name": "s1", "host": "10.0.0.11"}]}}, "status": status}))
+            .expect("a cluster")
+        };
+        let full = json!({"provider": "k3s", "observed": {"externalName": "edge-one"}, "hosts": [
+            {"name": "s1", "role": "server", "host": "10.0.0.11", "phase": "Unknown"},
+            {"name": "s2", "role": "server", "host": "10.0.0.12", "phase": "Noted"}]});
+        assert_eq!(
+            stays_behind(&key, &cluster(full)),
+            ["K3s and the marker /etc/fleetwright/owner on server s1 (10.0.0.11)"]
+        );
+        assert_eq!(
+            stays_behind(&key, &cluster(json!({}))),
+            [
+                "perhaps what was made for edge/one: the status names no address; look in /etc/fleetwright/owner of 10.0.0.11 \
+                for resources tagged object=edge/one"
+            ]
+        );
     }
 
     #[test]

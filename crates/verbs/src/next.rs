@@ -26,6 +26,7 @@ pub fn is_moving(cluster: &ManagedCluster) -> bool {
     asked_for
         || control_plane.is_some_and(|one| moves(&one.reason))
         || status.pools.iter().any(|pool| moves(&pool.phase))
+        || status.hosts.iter().any(|host| moves(&host.phase))
 }
 
 /// The longest time until the next look. `None`: nobody looks before something is edited, or it cannot be told.
@@ -110,6 +111,9 @@ mod tests {
         check("Applying", &pool("Creating"), Some("17 s"));
         check("Applying", &pool("Updating"), Some("17 s"));
         check("Applying", &pool("Failed"), Some("5 m"));
+        let host = |phase: &str| json!({"hosts": [{"name": "s1", "role": "server", "host": "10.0.0.11", "phase": phase}]});
+        check("Applying", &host("Updating"), Some("17 s"));
+        check("Applied", &host("Away"), Some("5 m"));
         check("Applied", &json!({}), Some("5 m"));
         check("Throttled", &error("Yes", "No"), None);
         check("CloudError", &error("Yes", "No"), Some("75 s"));

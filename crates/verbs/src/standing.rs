@@ -121,7 +121,17 @@ fn whole(cluster: &ManagedCluster) -> String {
     let status = cluster.status.as_ref();
     let nodes = status.and_then(|status| status.observed.as_ref()?.nodes);
     let policies = status.and_then(|status| status.summary.as_ref()?.policies.clone());
-    let mut parts = vec!["control plane".to_owned(), format!("pools {pools}/{pools}")];
+    let mut parts = vec!["control plane".to_owned()];
+    match &cluster.spec.k3s {
+        None => parts.push(format!("pools {pools}/{pools}")),
+        Some(k3s) if k3s.agents.is_empty() => {}
+        Some(_) => {
+            let told = Look::at(cluster.metadata.generation, conditions(cluster))
+                .message(Type::NodePoolsReady);
+            let share = told.split(';').next().filter(|share| !share.is_empty());
+            parts.extend(share.map(str::to_owned));
+        }
+    }
     parts.extend(nodes.map(|nodes| format!("{nodes} nodes")));
     parts.extend(policies.map(|policies| format!("policies {policies}")));
     parts.join(", ")
@@ -254,6 +264,15 @@ mod tests {
         let creating = ["ControlPlaneReady", "False", "Creating", "the cloud is making it"];
         check(&cluster(2, &[creating]), State::Working, "control plane: the cloud is making it");
         let active = ["ControlPlaneReady", "True", "Available", "active"];
+        let mut hosts = cluster(2, &GOOD);
+        let k3s = json!({"servers": [{"name": "s1", "host": "10.0.0.11"}]});
+        hosts.spec.k3s = serde_json::from_value(k3s).ok();
+        check(&hosts, State::Ready, "control plane, 3 nodes, policies 2/2");
+        let agents = json!({"servers": [], "agents": [{"name": "a", "host": "10.0.0.21"}]});
+        let away = ["NodePoolsReady", "True", "HostsAway", "agents 0/1; a is away"];
+        let mut hosts = cluster(2, &[away, GOOD[0], GOOD[1], GOOD[2]]);
+        hosts.spec.k3s = serde_json::from_value(agents).ok();
+        check(&hosts, State::Ready, "control plane, agents 0/1, 3 nodes, policies 2/2");
         let pools = ["NodePoolsReady", "False", "Creating", "pools 0/1; pool p is not ready yet"];
         check(&cluster(2, &[active, pools]), State::Working, "pools 0/1; pool p is not ready yet");
         let waits = with_next_look(&cluster(2, &[active, pools]), Some(Duration::from_secs(15)));

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::process::{self, Workspace};
-use crate::tools;
+use crate::{nspawn, tools};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -17,6 +17,12 @@ pub(crate) struct Options {
     /// With --target kubeconfig: the API server; with k3s: another file than K3s's own
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Instead: a K3s cluster's life on hosts of this kind; needs root
+    #[arg(long, value_enum, conflicts_with_all = ["target", "kubeconfig", "release"])]
+    hosts: Option<Hosts>,
+    /// With --hosts: K3s's binary; absent, a stand-in
+    #[arg(long, value_name = "FILE", requires = "hosts")]
+    k3s: Option<PathBuf>,
     /// Build with optimisations
     #[arg(long)]
     release: bool,
@@ -35,7 +41,17 @@ enum Target {
     K3s,
 }
 
+/// What hosts are.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Hosts {
+    /// Machines of systemd-nspawn with a real systemd and a real sshd
+    Nspawn,
+}
+
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if let Some(Hosts::Nspawn) = options.hosts {
+        return nspawn::run(workspace, options.k3s.as_deref());
+    }
     let tools = tools::install(workspace)?;
     let profile = if options.release { "release" } else { "debug" };
     let release = options.release.then_some("--release");

@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask {check, test, layers, codegen, sim, e2e, moto}`. CI calls nothing else, so a
+//! Developer tasks: `cargo xtask {check, test, layers, codegen, sim, e2e, moto, bench}`. CI calls nothing else, so a
 //! laptop runs what CI runs.
 //!
 //! It does no work of the product and nothing depends on it. Of our own crates it uses only
@@ -7,6 +7,7 @@
 //! Where to start: one file a task; `layers/table.rs` is the architecture as data.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks")]
 
+mod bench;
 mod check;
 mod codegen;
 mod docs;
@@ -14,6 +15,7 @@ mod doctests;
 mod e2e;
 mod layers;
 mod moto;
+mod nspawn;
 mod process;
 mod sim;
 mod test;
@@ -45,10 +47,13 @@ enum Task {
     Codegen(codegen::Options),
     /// The deterministic simulation, seed by seed
     Sim(sim::Options),
-    /// One cluster's life from apply to delete, against any API server; the cloud is simulated
+    /// One cluster's life from apply to delete, against any API server; the cloud is simulated. With --hosts, a K3s cluster's life
+    /// on real hosts
     E2e(e2e::Options),
     /// What we send to EKS, tried on moto, somebody else's emulated EKS
     Moto,
+    /// How fast and how large the program is; figures for docs/benchmarks.md
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
         Task::Sim(options) => sim::run(&workspace, &options),
         Task::E2e(options) => e2e::run(&workspace, &options),
         Task::Moto => moto::run(&workspace),
+        Task::Bench(options) => bench::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -77,6 +77,34 @@ impl Members {
         Ok(None)
     }
 
+    /// Lets the nodes of a member be these and no others. What others put on them stays, but for what is here.
+    pub(crate) async fn show_nodes(
+        &self,
+        member: &str,
+        nodes: Vec<Value>,
+    ) -> Result<(), SettleError> {
+        let member = self.attached(member)?;
+        let failed = |source| SettleError::Nodes { member: member.name().to_owned(), source };
+        let mut there: BTreeSet<String> = BTreeSet::new();
+        for node in member.list(&NODES, None).await {
+            there.insert(node["metadata"]["name"].as_str().unwrap_or_default().to_owned());
+        }
+        for mut node in nodes {
+            let name = node["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            there.remove(&name);
+            if let Some(old) = member.get(&NODES, None, &name).await {
+                let mut labels = old["metadata"]["labels"].clone();
+                let own = node["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+                if let Some(labels) = labels.as_object_mut() {
+                    labels.extend(own);
+                    node["metadata"]["labels"] = Value::Object(labels.clone());
+                }
+            }
+            member.put(&NODES, node).await.map_err(failed)?;
+        }
+        remove(&member, there.iter()).await
+    }
+
     /// Lets all nodes with a label go.
     pub(crate) async fn remove_nodes(
         &self,

@@ -74,6 +74,7 @@ impl Script {
                 pool_update: latency,
                 addon: latency,
                 small_parts: latency,
+                host_start: latency,
             },
             public_url: public_url.clone(),
             ca_pem: authority.ca_pem().to_owned(),

@@ -31,7 +31,7 @@ use self::wire::{act, look};
 use super::selecting;
 use crate::Clouds;
 use crate::accounts::{Accounts, allows};
-use crate::managed_cluster::{account_name, connection_of, is_leaving, key_of, mode, provider_key};
+use crate::managed_cluster::{connection_of, is_leaving, key_of, member_way, mode, provider_key};
 use crate::members::{GRACE_PERIOD, Member, Members};
 
 /// A look at every member though nothing changed: the safety net under the watches, and the probe behind `Reachable`.
@@ -117,7 +117,8 @@ impl OnMember {
         let address = cloud.address(cluster)?;
         let connection = declared.connection.clone().filter(|_| !is_leaving(cluster))?;
         let (access, cloud) = (declared.access.clone()?, Arc::clone(cloud));
-        Some(Member { key: key_of(cluster), address, connection, cloud, access })
+        let (key, way) = (key_of(cluster), member_way(cluster));
+        Some(Member { key, address, connection, way, cloud, access })
     }
 }
 
@@ -171,7 +172,7 @@ impl Controller for OnMember {
             .get_opt(&name)
             .await
             .map_err(|error| Failure::kube(&format!("get secret {namespace}/{name}"), &error))?;
-        let access = self.accounts.access(account_name(&cluster), &namespace).await?;
+        let access = self.accounts.access(&cluster, &self.clouds).await?;
         let declared = Declared {
             access: access.filter(|access| allows(&access.account, &namespace)),
             policies: selecting(&self.policies, &cluster),

@@ -187,6 +187,7 @@ mod tests {
             hub: HubId::new("ab").expect("a hub"),
             namespace: "shop".into(),
             secret: None,
+            own_secrets: std::collections::BTreeMap::new(),
         }
     }
 

@@ -68,23 +68,37 @@ impl ManagedClusterController {
         }
     }
 
-    /// Says what stays behind, just before the control plane goes and nobody can ask it any more. While there is time to
-    /// clean up nothing stays behind, or we would not be here.
-    async fn tell_leftovers(&self, desired: &Desired) {
+    /// What the cluster made outside itself and leaves behind, in words.
+    async fn outside_at_the_end(&self, desired: &Desired) -> Option<String> {
         let over = desired.rules.clean_up_until.is_some_and(|until| until <= self.clock.now());
-        let Some(member) = desired.member().filter(|_| over) else { return };
+        let member = desired.member().filter(|_| over)?;
         let wanted = member::Wanted { selectors: BTreeMap::new(), outside: true };
-        let message = match member::look(&self.members, &member, &wanted).await.outside {
-            Some(left) if left.is_empty() => return,
+        match member::look(&self.members, &member, &wanted).await.outside {
+            Some(left) if left.is_empty() => None,
             Some(left) => {
                 let names: Vec<String> = left.into_iter().map(|one| one.what).collect();
                 let names = names.join(", ");
-                clip(format!("the control plane goes and these stay behind in the cloud: {names}"))
+                Some(format!(
+                    "the control plane goes and these stay behind in the cloud: {names}"
+                ))
             }
-            None => "the control plane goes, and it could not be asked which load balancers, volumes and nodes \
-                     it made in the cloud; look for those by hand"
-                .to_owned(),
-        };
+            None => Some(
+                "the control plane goes, and it could not be asked which load balancers, volumes and nodes \
+                 it made in the cloud; look for those by hand"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// Says what stays behind, just before the control plane goes and nobody can ask it any more. While there is time to
+    /// clean up nothing stays behind, or we would not be here.
+    async fn tell_leftovers(&self, desired: &Desired) {
+        let mut lines = desired.abandoned.clone();
+        lines.extend(self.outside_at_the_end(desired).await);
+        if lines.is_empty() {
+            return;
+        }
+        let message = clip(lines.join("; "));
         tracing::warn!(object = %desired.owner.object, message, "a deletion leaves something behind");
         let event = leftovers(desired, message, self.clock.now());
         let namespace = &desired.owner.object.namespace;

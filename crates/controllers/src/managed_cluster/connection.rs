@@ -110,10 +110,12 @@ impl ManagedClusterController {
     /// The Secret that clients shall find, once the cluster can be reached.
     fn connection(&self, desired: &Desired, snapshot: &Snapshot) -> Option<Value> {
         let connection = desired.connection_to(snapshot.cluster.present()?)?;
-        let (address, _) = desired.place.as_ref()?;
+        let (address, access) = desired.place.as_ref()?;
         let owner = &desired.owner;
+        let mut sign_in = vec![format!("--provider={}", address.provider)];
+        sign_in.extend(desired.cloud.sign_in(&access.account, address));
         let command = &self.token_command;
-        Some(connection_secret(&owner.object, &owner.uid, address, &connection, command))
+        Some(connection_secret(&owner.object, &owner.uid, &sign_in, &connection, command))
     }
 
     /// Adds what the connection Secret needs to the plan of the cloud.

@@ -10,9 +10,10 @@ use fleetwright_plan::{Address, Goal, Problem, Waiting};
 use fleetwright_provider::{Access, Asked, Provider};
 use kube::ResourceExt;
 
+use super::status::abandoned;
 use super::{
     Declared, Desired, ManagedClusterController, Notes, account_name, asked, is_leaving, key_of,
-    mode, provider_key, proxy_url,
+    member_way, mode, provider_key, proxy_url,
 };
 use crate::accounts::allows;
 
@@ -61,6 +62,8 @@ impl ManagedClusterController {
             cloud,
             rules,
             proxy_url: proxy_url(cluster),
+            way: member_way(cluster),
+            abandoned: abandoned(cluster),
             notes: Notes::default(),
         })
     }
@@ -95,6 +98,8 @@ impl ManagedClusterController {
             cloud,
             rules,
             proxy_url: proxy_url(cluster),
+            way: member_way(cluster),
+            abandoned: abandoned(cluster),
             notes: Notes::default(),
         })
     }

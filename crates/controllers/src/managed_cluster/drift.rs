@@ -168,7 +168,7 @@ fn of_step(step: &Step) -> Vec<Difference> {
     };
     match action {
         CloudAction::Update(update)
-            if update.upgrade.is_some() || [IMAGE, REPAIR].contains(&update.what.as_str()) =>
+            if update.upgrade.is_some() || OUR_OWN.contains(&update.what.as_str()) =>
         {
             Vec::new()
         }
@@ -188,10 +188,10 @@ fn of_step(step: &Step) -> Vec<Difference> {
     }
 }
 
-/// [`fleetwright_plan::Update::what`] of a newer node image.
-const IMAGE: &str = "image";
-/// And of taking up again what the cloud gave up half-way: its own failure, which nobody else brought about.
-const REPAIR: &str = "repair";
+/// [`fleetwright_plan::Update::what`] of work that nobody else brought about: a newer node image; taking up again what the cloud
+/// gave up half-way; on hosts what ends by itself (`certificates`, `token`) and what is half done (`drain`, `uncordon`, `install`).
+const OUR_OWN: [&str; 7] =
+    ["image", "repair", "certificates", "token", "drain", "uncordon", "install"];
 
 fn named(differences: &[Difference]) -> Vec<String> {
     let fields: BTreeSet<&String> = differences.iter().map(|one| &one.field).collect();
@@ -248,6 +248,7 @@ mod tests {
                     provider_config: "azure".into(),
                     region: "westeurope".into(),
                     external_name: "one".into(),
+                    site: String::new(),
                 },
                 resource: Resource::Cluster,
                 owner: Owner {
@@ -263,6 +264,7 @@ mod tests {
             differences(&Plan { steps: vec![Step::Cloud(step)], ..Plan::default() }).len()
         };
         assert_eq!([found("repair"), found("image"), found("settings")], [0, 0, 1]);
+        assert_eq!([found("certificates"), found("install"), found("mend")], [0, 0, 1]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is told about a cluster: pure, and total on every path. `status/conditions.rs` has the conditions.
 
 mod conditions;
+mod hosts;
 mod pools;
 
 use fleetwright_api_types::{
@@ -20,6 +21,10 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use super::{Declared, Desired, FoundSecret, asked, drift};
+
+pub(super) use self::hosts::abandoned;
+pub(super) use self::hosts::declared_hosts;
+pub(crate) use self::hosts::is_host;
 
 type Progress = Of<Desired, Snapshot>;
 
@@ -50,6 +55,12 @@ pub(super) fn status(
     }
     if let Some(snapshot) = snapshot {
         status.pools = pools::observed(&status.pools, snapshot);
+    }
+    // A declaration that was refused notes nothing: on the way out every noted host is spoken to.
+    if let Some(desired) = &progress.desired {
+        status.hosts =
+            hosts::observed(cluster, |part| desired.knows(part), progress.snapshot.as_ref());
+        count_hosts(&mut status);
     }
     status.leftovers = leftovers(declared, progress, std::mem::take(&mut status.leftovers));
     status.clean_up_since =
@@ -156,8 +167,25 @@ fn note_way(observed: &mut Observed, desired: &Desired, seen: &SeenCluster) {
     observed.certificate_authority_digest = digest.filter(|_| is_ours_to_reach);
 }
 
-/// What is still there of what the cluster made outside itself, once the time to clean up is over.
+/// Hosts are nodes of their own.
+fn count_hosts(status: &mut ManagedClusterStatus) {
+    let there = status.observed.as_mut().filter(|observed| observed.nodes.is_some());
+    if let Some(observed) = there.filter(|_| !status.hosts.is_empty()) {
+        observed.nodes = Some(hosts::nodes(&status.hosts));
+    }
+}
+
+/// What stays behind: on hosts that were given up, and of what the cluster made outside itself.
 fn leftovers(declared: &Declared, progress: &Progress, before: Vec<String>) -> Vec<String> {
+    let mut left = hosts::abandoned(&declared.cluster);
+    let outside = outside(declared, progress, before);
+    left.extend(outside.into_iter().filter(|line| !line.starts_with(hosts::HOST)));
+    left.truncate(LEFTOVERS);
+    left
+}
+
+/// What is still there of what the cluster made outside itself, once the time to clean up is over.
+fn outside(declared: &Declared, progress: &Progress, before: Vec<String>) -> Vec<String> {
     let until = progress.desired.as_ref().and_then(|desired| desired.rules.clean_up_until);
     let Some(until) = until else { return Vec::new() };
     let seen = progress.snapshot.as_ref().and_then(|snapshot| snapshot.member.outside.as_ref());
@@ -268,7 +296,8 @@ fn upgraded(desired: &Desired, snapshot: Option<&Snapshot>) -> Option<i32> {
     let there = |version: &String| {
         fleetwright_plan::KubernetesVersion::parse("", version).is_ok_and(|found| found >= wanted)
     };
-    share(std::iter::once(&cluster.version).chain(pools).map(there))
+    let hosts = hosts::there(snapshot, |part| hosts::runs(part, wanted));
+    share(std::iter::once(&cluster.version).chain(pools).map(there).chain(hosts))
 }
 
 fn provisioned(desired: &Desired, snapshot: Option<&Snapshot>) -> Option<i32> {
@@ -282,7 +311,11 @@ fn provisioned(desired: &Desired, snapshot: Option<&Snapshot>) -> Option<i32> {
             .filter_map(Seen::present)
             .any(|seen| seen.stands_for == pool.name && usable(seen.phase))
     });
-    share(std::iter::once(cluster).chain(pools))
+    let hosts = wanted.parts.iter().filter(|part| is_host(&part.key)).map(|part| {
+        let seen = snapshot.parts.get(&part.key).and_then(Seen::present);
+        seen.is_some_and(|seen| usable(seen.phase))
+    });
+    share(std::iter::once(cluster).chain(pools).chain(hosts))
 }
 
 fn last_error(progress: &Progress, before: Option<LastError>) -> Option<LastError> {

@@ -123,6 +123,7 @@ mod tests {
             hub: HubId::new("ab").expect("a hub"),
             namespace: "shop".into(),
             secret: None,
+            own_secrets: std::collections::BTreeMap::new(),
         };
         let cluster = serde_json::from_value(cluster).expect("a cluster");
         let argocd = serde_json::from_value(argocd).expect("a registration");

@@ -63,7 +63,7 @@ impl Provider for FakeCloud {
 
     fn rules(&self) -> CloudRules {
         let azure = self.1 == "aks";
-        CloudRules { serial: azure, pools_end_with_control_plane: azure }
+        CloudRules { serial: azure, pools_end_with_control_plane: azure, by_hand: false }
     }
 
     fn limits(&self) -> Limits {
@@ -106,6 +106,7 @@ impl Provider for FakeCloud {
             provider_config: "aws".into(),
             region: "eu-west-1".into(),
             external_name: "one".into(),
+            site: String::new(),
         })
     }
 

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetwright_api_types::{Condition, ConditionType, Connection, ManagedCluster, crds};
+use fleetwright_api_types::{Condition, ConditionType, ManagedCluster, crds};
 use fleetwright_apiserver::{
     ApiServer, ClusterSpec, Identity, LogicalCluster, MemoryStore, ResourceRef, Scheme,
     StaticTokens,
 };
 use fleetwright_clock::{Clock, RandomIds};
 use fleetwright_controllers::hub::{ensure_namespace, hub_id};
-use fleetwright_controllers::members::Connector;
+use fleetwright_controllers::members::{Connector, Member};
 use fleetwright_controllers::{Clouds, Fleet};
 use fleetwright_names::ObjectKey;
 use fleetwright_provider::{Provider, Secret};
@@ -53,7 +53,8 @@ impl Clock for TestClock {
 struct ToMember(LogicalCluster, Cloud);
 
 impl Connector for ToMember {
-    fn connect(&self, connection: &Connection, _: &Secret) -> Result<Client, Failure> {
+    fn connect(&self, member: &Member, _: &Secret) -> Result<Client, Failure> {
+        let connection = &member.connection;
         assert_eq!(connection.endpoint, ENDPOINT, "tokens go nowhere else");
         let trusted = connection.certificate_authority.clone();
         self.1.lock().expect("the sky").trusted.push(trusted);

@@ -6,19 +6,19 @@ use std::net::TcpListener;
 use crate::fixture::{Ran, User, example, example_text};
 
 /// A proxy that every call to a cloud would go through. Nobody shall come.
-struct Proxy {
+pub(crate) struct Proxy {
     listener: TcpListener,
 }
 
 impl Proxy {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("set");
         Self { listener }
     }
 
     /// `plan` with credentials that look real, and this as the only way out.
-    fn plan(&self, user: &User, files: &[&str]) -> Ran {
+    pub(crate) fn plan(&self, user: &User, files: &[&str]) -> Ran {
         let mut args = vec!["plan"];
         args.extend(files.iter().flat_map(|file| ["-f", *file]));
         let mut command = user.command(&args);
@@ -32,7 +32,7 @@ impl Proxy {
     }
 
     #[track_caller]
-    fn saw_nobody(&self) {
+    pub(crate) fn saw_nobody(&self) {
         let seen = self.listener.accept().expect_err("nobody is sent out");
         assert_eq!(seen.kind(), ErrorKind::WouldBlock);
     }
@@ -47,8 +47,8 @@ fn invalid_files_call_no_cloud() {
     let good = example_text("20-clusters.yaml");
     let large = format!("payloadPatch: {{x: {}}}", "y".repeat(2 * 1024 * 1024));
     let cases = [
-        ("  eks:\n", format!("{AKS_BLOCK}  eks:\n"), "exactly one provider block is needed: eks or aks"),
-        ("  eks:\n", "  ekss:\n".to_owned(), "exactly one provider block is needed: eks or aks"),
+        ("  eks:\n", format!("{AKS_BLOCK}  eks:\n"), "exactly one provider block is needed: eks, aks or k3s"),
+        ("  eks:\n", "  ekss:\n".to_owned(), "exactly one provider block is needed: eks, aks or k3s"),
         ("min: 3", "min: 13".to_owned(), "min is above max (initial 4, max 12, min 13)"),
         ("initial: 4", "initial: 40".to_owned(), "initial must lie between min and max"),
         ("amiType", "amiTyp".to_owned(), "unknown; did you mean amiType?"),
@@ -108,7 +108,7 @@ fn what_azure_would_refuse_is_refused_with_its_line_and_calls_no_cloud() {
         ("tier: Standard", "support: LongTerm", "spec.aks.support", "LongTerm needs tier Premium"),
         ("role: System", "role: User", "spec.nodePools", "no pool with role System"),
         ("name: sys ", "name: sys-one", "spec.nodePools", ""),
-        ("  aks:\n", "  azure:\n", "spec", "exactly one provider block is needed: eks or aks"),
+        ("  aks:\n", "  azure:\n", "spec", "exactly one provider block is needed: eks, aks or k3s"),
         ("vmSize: Standard_D8ds_v5", "vmsize: Standard_D8ds_v5", "vmsize", "did you mean vmSize?"),
     ];
     for (from, to, field, expected) in cases {

@@ -80,7 +80,7 @@ fn a_token_is_an_exec_credential() {
         .run(&["--simulated", "token", "--provider=gke", "--region=r", "--cluster=c"])
         .expect(1);
     assert!(
-        ran.stderr().contains("no provider \"gke\"; known are aks and eks"),
+        ran.stderr().contains("no provider \"gke\"; known are aks, eks and k3s"),
         "{}",
         ran.stderr()
     );

@@ -54,6 +54,28 @@ baseline  True   3/3
     assert_eq!(user.inventory(), made, "nothing was made anew");
 }
 
+/// Three servers that join one by one, and two agents.
+#[test]
+fn a_cluster_on_simulated_hosts_becomes_ready_and_a_second_up_changes_nothing() {
+    let user = User::new();
+    let stores = format!("{}/../stores", example());
+    let up = || {
+        let args = ["up", "--simulate", "--once", "--listen", "127.0.0.1:0", "-f", &stores];
+        user.run(&args).expect(0).stdout()
+    };
+    let first = up();
+    assert!(first.contains("applied 3 objects"), "{first}");
+    let row = "retail/store-17  k3s               v1.34.2+k3s1  True   True    5";
+    assert!(first.contains(row), "{first}");
+    let made = user.inventory();
+    let nodes: Vec<&str> = made[0].nodegroups.iter().map(|node| node.name.as_str()).collect();
+    let expected =
+        ["store-17-s1", "store-17-s2", "store-17-s3", "store-17-till-1", "store-17-till-2"];
+    assert_eq!((made.len(), nodes.as_slice()), (1, expected.as_slice()));
+    assert!(up().contains("3 objects as declared"));
+    assert_eq!(user.inventory(), made, "nothing was made anew");
+}
+
 #[test]
 fn killed_at_any_moment_the_next_up_ends_the_same() {
     let user = User::new();

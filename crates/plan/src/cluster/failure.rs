@@ -25,7 +25,10 @@ impl Planner<'_> {
         let (what, any) = match &change.kind {
             ChangeKind::Update(update) => (update.what.as_str(), update.upgrade.is_none()),
             ChangeKind::Delete | ChangeKind::Retire { .. } => (DELETE, false),
-            ChangeKind::Create { .. } | ChangeKind::Claim | ChangeKind::Refused { .. } => {
+            ChangeKind::Create { .. }
+            | ChangeKind::Claim
+            | ChangeKind::Later { .. }
+            | ChangeKind::Refused { .. } => {
                 return None;
             }
         };

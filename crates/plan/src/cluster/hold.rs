@@ -82,7 +82,7 @@ impl Planner<'_> {
         if let Some(hold) = self.outside_window(change) {
             return Some(hold);
         }
-        if face.is_some_and(|face| face.is_busy()) || draft.touches(&change.resource) {
+        if face.is_some_and(|face| self.takes_no_step(&face)) || draft.touches(&change.resource) {
             return Some(busy(&change.resource));
         }
         if let Some(hold) = self.locked(&change.resource, draft) {
@@ -98,6 +98,11 @@ impl Planner<'_> {
             Rank::Complete => single(change, scene),
             Rank::Claim | Rank::Settings | Rank::Refused => None,
         }
+    }
+
+    /// What is on its way takes no further step, unless it is our steps that bring it on.
+    fn takes_no_step(self, face: &Face<'_>) -> bool {
+        face.is_busy() && !self.at.rules.cloud.by_hand
     }
 
     /// Where the cloud takes one change of a cluster at a time: what keeps it from taking one of `resource`.
@@ -125,7 +130,7 @@ impl Planner<'_> {
     pub(super) fn single_in_motion(self) -> Option<Resource> {
         self.others().find(|resource| match (resource, self.face(resource)) {
             (Resource::Part(key), Seen::Present(face)) => {
-                key.kind.holds_control_plane() && face.is_busy()
+                key.kind.one_at_a_time() && face.is_busy()
             }
             _ => false,
         })
@@ -165,7 +170,7 @@ impl Planner<'_> {
         let Seen::Present(cluster) = self.face(&Resource::Cluster) else {
             return Some(Hold::on("control plane"));
         };
-        if cluster.is_busy() || draft.touches(&Resource::Cluster) {
+        if self.takes_no_step(&cluster) || draft.touches(&Resource::Cluster) {
             return Some(busy(&Resource::Cluster));
         }
         if let ChangeKind::Update(Update { upgrade: Some(upgrade), .. }) = &change.kind
@@ -237,7 +242,7 @@ pub(super) fn busy(resource: &Resource) -> Hold {
 fn is_single(change: &Change) -> bool {
     let Resource::Part(key) = &change.resource else { return false };
     let moves = matches!(change.kind, ChangeKind::Create { .. } | ChangeKind::Delete);
-    moves && key.kind.holds_control_plane()
+    moves && key.kind.one_at_a_time()
 }
 
 fn single(change: &Change, scene: &Scene) -> Option<Hold> {

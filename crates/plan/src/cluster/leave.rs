@@ -21,16 +21,17 @@ impl<'a> Planner<'a> {
                 draft.wait(self.wait("the control plane to go"));
                 return self.finish(draft);
             }
-            Some(Phase::Creating) => {
+            Some(Phase::Creating) if !self.at.rules.cloud.by_hand => {
                 draft.wait(self.wait(
                     "the control plane to be made, since the cloud refuses to delete it before",
                 ));
                 return self.finish(draft);
             }
+            // What is only being made has nothing outside yet, and nobody to ask.
             Some(Phase::Active | Phase::Updating) if self.cleans_up(&mut draft) => {
                 return self.finish(draft);
             }
-            Some(Phase::Active | Phase::Updating | Phase::Failed) | None => {}
+            Some(Phase::Active | Phase::Updating | Phase::Creating | Phase::Failed) | None => {}
         }
         // What ends with the control plane need not be seen for that to go: a list that is denied must not keep it.
         let needed = |resource: &Resource| cluster.is_none() || self.holds_control_plane(resource);
@@ -102,11 +103,11 @@ impl<'a> Planner<'a> {
                     format!("{resource} to be removed"),
                     "whoever made it: it does not carry our tags, and the cloud keeps the control plane while it lives",
                 )),
-                Phase::Creating => draft.wait(self.wait(format!(
+                Phase::Creating if !self.at.rules.cloud.by_hand => draft.wait(self.wait(format!(
                     "{resource} to be made, since the cloud refuses to delete it before"
                 ))),
-                Phase::Active | Phase::Updating | Phase::Failed => {
-                    let is_single = matches!(&resource, Resource::Part(key) if key.kind.holds_control_plane());
+                Phase::Active | Phase::Updating | Phase::Creating | Phase::Failed => {
+                    let is_single = matches!(&resource, Resource::Part(key) if key.kind.one_at_a_time());
                     let delete = || self.step(&resource, CloudAction::Delete);
                     if let Some(hold) = self.after_failed_deletion(&resource, draft) {
                         draft.hold(delete(), hold);

@@ -45,12 +45,12 @@ pub(super) fn differences(change: &Change) -> Vec<Difference> {
             found: found.to_owned(),
         }]
     };
-    match &change.kind {
+    match change.in_time().0 {
         ChangeKind::Create { replaces: Some(replaces), .. } => replaces.differences.clone(),
         ChangeKind::Create { .. } => whole("present", "absent"),
         ChangeKind::Update(update) => update.differences.clone(),
         // Told by the creation of the successor; whose it is, is nobody's business here.
-        ChangeKind::Retire { .. } | ChangeKind::Claim => Vec::new(),
+        ChangeKind::Retire { .. } | ChangeKind::Claim | ChangeKind::Later { .. } => Vec::new(),
         ChangeKind::Delete => whole("absent", "present"),
         ChangeKind::Refused { field, declared, found, .. } => vec![Difference {
             field: field.clone(),

@@ -32,7 +32,7 @@ pub(super) enum Rank {
 impl Rank {
     pub(super) fn of(change: &Change) -> Self {
         let is_cluster = change.resource == Resource::Cluster;
-        match &change.kind {
+        match change.in_time().0 {
             ChangeKind::Claim => Self::Claim,
             ChangeKind::Update(update) if is_cluster && is_version(update) => {
                 Self::ControlPlaneVersion
@@ -44,7 +44,7 @@ impl Rank {
             ChangeKind::Update(_) | ChangeKind::Create { .. } => Self::Complete,
             ChangeKind::Retire { .. } => Self::Retire,
             ChangeKind::Delete => Self::Delete,
-            ChangeKind::Refused { .. } => Self::Refused,
+            ChangeKind::Refused { .. } | ChangeKind::Later { .. } => Self::Refused,
         }
     }
 
@@ -77,7 +77,7 @@ pub(super) const fn is_birth(change: &Change) -> bool {
 pub(super) fn in_order(changes: &[Change]) -> Vec<&Change> {
     let mut sorted: Vec<&Change> = changes.iter().collect();
     sorted.sort_by_key(|change| {
-        let (what, field) = match &change.kind {
+        let (what, field) = match change.in_time().0 {
             ChangeKind::Refused { field, .. } => ("", field.as_str()),
             ChangeKind::Update(update) => (update.what.as_str(), ""),
             _ => ("", ""),

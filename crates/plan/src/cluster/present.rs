@@ -25,10 +25,12 @@ impl Planner<'_> {
         };
         let Some(standing) = self.cluster_standing(&mut draft) else { return draft };
         match (face.phase, standing) {
-            (Phase::Creating, _) => self.hold_creations(&mut draft),
+            (Phase::Creating, _) if !self.at.rules.cloud.by_hand => self.hold_creations(&mut draft),
             (Phase::Deleting | Phase::Failed, _) | (_, Standing::Strange(_)) => {}
-            (Phase::Active | Phase::Updating, Standing::Ours) => self.complete(&mut draft, None),
-            (Phase::Active | Phase::Updating, Standing::Claimable(from)) => {
+            (Phase::Active | Phase::Updating | Phase::Creating, Standing::Ours) => {
+                self.complete(&mut draft, None);
+            }
+            (Phase::Active | Phase::Updating | Phase::Creating, Standing::Claimable(from)) => {
                 self.complete(&mut draft, Some(from));
             }
         }
@@ -93,6 +95,13 @@ impl Planner<'_> {
     }
 
     fn consider(self, change: &Change, draft: &mut Draft, (scene, claiming): (&mut Scene, bool)) {
+        if let (then, Some(why)) = change.in_time() {
+            let then = Change { resource: change.resource.clone(), kind: then.clone() };
+            if let Some(step) = self.decided(&then, draft) {
+                draft.hold(step, Hold::on(why));
+            }
+            return;
+        }
         let Some(step) = self.decided(change, draft) else { return };
         if claiming {
             return draft.hold(step, Hold::on("claim of control plane"));

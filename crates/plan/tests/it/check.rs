@@ -118,6 +118,7 @@ pub(crate) fn address() -> Address {
         provider_config: "aws".into(),
         region: "eu-west-1".into(),
         external_name: "shop-eu".into(),
+        site: String::new(),
     }
 }
 

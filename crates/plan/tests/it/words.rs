@@ -3,7 +3,7 @@
 //! - A thing in the cloud is `WHOSE PHASE [OPTION…] [TROUBLE]`, for example `ours Failed no subnets`; or `absent`; or
 //!   `unknown WHY`. Options: `v=1.33`, `size=0`, `for=DECLARED`, `last=WHAT/STATE/HH:MM[/trouble_in_one_word]`.
 //! - A place is `cluster`, the name of a pool, or `addon NAME`, `entry NAME`, `identity NAME`, `fargate NAME`,
-//!   `schedule NAME`, which has no tags of its own.
+//!   `schedule NAME`, which has no tags of its own, `server NAME`, `agent NAME`.
 //! - A change is one of the sentences that [`change`] reads, differences apart by `; `.
 //! - An hour is one of the case's day.
 
@@ -59,6 +59,9 @@ pub(crate) struct Case {
     /// The cloud takes one change of a cluster at a time, and pools go with their control plane.
     #[serde(default)]
     azure_like: bool,
+    /// Nothing goes on by itself.
+    #[serde(default)]
+    by_hand: bool,
     /// For so many seconds the cloud asked to be left alone.
     retry_after: Option<u64>,
     /// `NODES CORDONED PODS [HH:MM] [WHAT BLOCKS]`, by pool.
@@ -106,8 +109,11 @@ impl Case {
         rules.deletes_held =
             self.deletes_held.as_deref().map(|what| Waiting::new(what, "a person"));
         rules.edited_at = self.edited.as_deref().map(|hour| at(world.now, hour));
-        rules.cloud =
-            CloudRules { serial: self.azure_like, pools_end_with_control_plane: self.azure_like };
+        rules.cloud = CloudRules {
+            serial: self.azure_like,
+            pools_end_with_control_plane: self.azure_like,
+            by_hand: self.by_hand,
+        };
         rules.clean_up_until = self.clean_up.as_deref().map(|hour| at(world.now, hour));
         world
     }
@@ -263,6 +269,8 @@ pub(crate) const ENTRY: PartKind = PartKind::new("access entry");
 const IDENTITY: PartKind = PartKind::new("pod identity");
 pub(crate) const FARGATE: PartKind = PartKind::holding("Fargate profile");
 const SCHEDULE: PartKind = PartKind::untagged("maintenance configuration");
+const SERVER: PartKind = PartKind::new("server");
+const AGENT: PartKind = PartKind::holding_together("agent");
 
 pub(crate) fn part(kind: PartKind, name: &str) -> PartKey {
     PartKey { kind, name: name.into() }
@@ -275,6 +283,8 @@ fn place(words: &str) -> Resource {
         Some(("identity", name)) => Resource::Part(part(IDENTITY, name)),
         Some(("fargate", name)) => Resource::Part(part(FARGATE, name)),
         Some(("schedule", name)) => Resource::Part(part(SCHEDULE, name)),
+        Some(("server", name)) => Resource::Part(part(SERVER, name)),
+        Some(("agent", name)) => Resource::Part(part(AGENT, name)),
         Some(_) => panic!("{words:?} is no place"),
         None if words == "cluster" => Resource::Cluster,
         None => pool(words),
@@ -286,7 +296,15 @@ fn place(words: &str) -> Resource {
 /// - `update PLACE: WHAT; FIELD; DECLARED; FOUND…`, `roll …` likewise
 /// - `upgrade PLACE: FROM TO TARGET`
 /// - `refuse PLACE; FIELD; DECLARED; FOUND; WHY`
+/// - `after WHY, CHANGE`
 fn change(text: &str) -> Change {
+    if let Some((why, then)) = text.strip_prefix("after ").and_then(|text| text.split_once(", ")) {
+        let Change { resource, kind } = change(then);
+        return Change {
+            resource,
+            kind: ChangeKind::Later { then: Box::new(kind), why: why.into() },
+        };
+    }
     let (verb, rest) = text.split_once(' ').expect("verb and place");
     let parts: Vec<&str> = rest.split("; ").collect();
     let (first, more) = (parts[0], &parts[1..]);

@@ -160,7 +160,7 @@ pub(crate) fn working_rules() -> impl Strategy<Value = Rules> {
     let take_over = prop::option::of(Just(Uid::new("0f").expect("uid")));
     let cloud =
         (any::<bool>(), any::<bool>()).prop_map(|(serial, pools_end_with_control_plane)| {
-            CloudRules { serial, pools_end_with_control_plane }
+            CloudRules { serial, pools_end_with_control_plane, by_hand: false }
         });
     (windows, adoption, take_over, cloud).prop_map(|(windows, adoption, take_over, cloud)| Rules {
         windows,

@@ -271,6 +271,7 @@ pub(crate) fn address() -> Address {
         provider_config: "azure-retail".into(),
         region: "westeurope".into(),
         external_name: format!("{SUBSCRIPTION}/rg-retail/retail-we"),
+        site: String::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use fleetwright_errclass::Class;
 use fleetwright_names::Owner;
 use fleetwright_provider::Secret;
 
+use super::cluster::{self, ClusterFacts};
 use super::facts::{self, HostFacts};
 use super::op::HostOp;
 use super::report::{self, Report, Said};
@@ -28,12 +29,27 @@ pub enum Answer {
     Facts(Box<HostFacts>),
     /// Of everything that only changes.
     Done(Change),
-    /// Of [`HostOp::ReadToken`].
+    /// Of [`HostOp::ReadToken`] and [`HostOp::MintToken`].
     Token(Secret),
     /// Of [`HostOp::ReadKubeconfig`]: YAML whose server is `127.0.0.1`.
     Kubeconfig(Secret),
     /// Of [`HostOp::SaveSnapshot`]: the file on the host.
     Snapshot(String),
+    /// Of [`HostOp::ReadCluster`].
+    Cluster(Box<ClusterFacts>),
+    /// Of [`HostOp::Drain`].
+    Drained(Drained),
+}
+
+/// How far a drain came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drained {
+    /// Nothing is left that had to go.
+    pub done: bool,
+    /// How many pods are left that have to go.
+    pub left: u32,
+    /// Why the first of them do not go, in the words of the API; at most 5.
+    pub blocked: Vec<String>,
 }
 
 /// Why a deed was not done, or not seen to be done.
@@ -107,7 +123,9 @@ impl OpError {
                 // Cut off or overtaken: the next look tells from where to go on.
                 "cut" | "gap" | "digest" => Class::Unknown,
                 // Not there yet.
-                "absent" | "service" | "snapshot" => Class::Transient,
+                "absent" | "service" | "snapshot" | "cluster" | "script" => Class::Transient,
+                // Somebody let pods onto it between our look and our deed.
+                "open" => Class::Conflict,
                 // Disk, mounts, kernel: somebody has to look.
                 "write" | "busy" | "sysctl" => Class::Refused,
                 _ => Class::Bug,
@@ -160,7 +178,11 @@ fn broken(what: String, output: &Output) -> OpError {
 fn read(op: &HostOp, report: &Report) -> Result<Answer, String> {
     match op {
         HostOp::ReadFacts => facts::read(report).map(|facts| Answer::Facts(Box::new(facts))),
-        HostOp::ReadToken => {
+        HostOp::ReadCluster => {
+            cluster::read(report).map(|cluster| Answer::Cluster(Box::new(cluster)))
+        }
+        HostOp::Drain { .. } => drained(report).map(Answer::Drained),
+        HostOp::ReadToken | HostOp::MintToken { .. } => {
             let token = report.one("token").ok_or("the token")?;
             Ok(Answer::Token(Secret::new(token.to_owned())))
         }
@@ -174,13 +196,18 @@ fn read(op: &HostOp, report: &Report) -> Result<Answer, String> {
             Ok(Answer::Snapshot(report.one("snapshot").ok_or("the snapshot's file")?.to_owned()))
         }
         HostOp::ChangeMarker(_)
-        | HostOp::PutBinaryPart { .. }
-        | HostOp::PlaceBinary { .. }
+        | HostOp::PutPart { .. }
+        | HostOp::Place { .. }
+        | HostOp::RunInstallScript { .. }
         | HostOp::WriteFile { .. }
         | HostOp::RemoveFile { .. }
         | HostOp::ApplySysctls
         | HostOp::Service { .. }
-        | HostOp::Uninstall => match report.one("changed") {
+        | HostOp::Uninstall
+        | HostOp::Cordon { .. }
+        | HostOp::Uncordon { .. }
+        | HostOp::DeleteNode { .. }
+        | HostOp::RotateToken => match report.one("changed") {
             Some("yes") => Ok(Answer::Done(Change::Changed)),
             Some("no") => Ok(Answer::Done(Change::Unchanged)),
             _ => Err("whether it changed anything".to_owned()),
@@ -188,8 +215,22 @@ fn read(op: &HostOp, report: &Report) -> Result<Answer, String> {
     }
 }
 
+fn drained(report: &Report) -> Result<Drained, String> {
+    let done = match report.one("drained") {
+        Some("yes") => true,
+        Some("no") => false,
+        _ => return Err("whether the node is empty".to_owned()),
+    };
+    let left = report.one("left").and_then(|left| left.parse().ok());
+    let left = left.ok_or("how many pods are left")?;
+    Ok(Drained { done, left, blocked: report.all("blocked").take(5).map(str::to_owned).collect() })
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::op::{NodeName, Stubborn};
     use super::*;
 
     fn answered(op: &HostOp, ended: Ended, out: &str, err: &str) -> Result<Answer, OpError> {
@@ -219,6 +260,20 @@ mod tests {
             "",
         );
         assert_eq!(kubeconfig, Ok(Answer::Kubeconfig(Secret::new("apiVersion: v1\n".into()))));
+    }
+
+    #[test]
+    fn a_drain_tells_what_is_left_and_why() {
+        let node = NodeName::new("s1").expect("name");
+        let drain = HostOp::Drain { node, wait: Duration::ZERO, stubborn: Stubborn::Kept };
+        let said =
+            "fw1 drained=no\nfw1 left=2\nfw1 blocked=a/b: would violate its budget\nfw1 end=ok\n";
+        let blocked = vec!["a/b: would violate its budget".to_owned()];
+        assert_eq!(
+            answered(&drain, Ended::Exit(0), said, ""),
+            Ok(Answer::Drained(Drained { done: false, left: 2, blocked }))
+        );
+        assert!(answered(&drain, Ended::Exit(0), "fw1 left=2\nfw1 end=ok\n", "").is_err());
     }
 
     #[test]

@@ -5,9 +5,12 @@ use std::fmt;
 use bytes::Bytes;
 use fleetwright_names::sha256_hex;
 use fleetwright_provider::Secret;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// SHA-256 as 64 hexadecimal digits in lower case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
 /// Not a digest.
@@ -20,6 +23,11 @@ impl Digest {
     #[must_use]
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
         Self(sha256_hex(bytes))
+    }
+
+    /// Of what was added to a hash bit by bit.
+    pub(crate) fn of_finished(hash: Sha256) -> Self {
+        Self(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// As `sha256sum` writes it; upper case is accepted.
@@ -37,6 +45,20 @@ impl Digest {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = DigestError;
+
+    fn try_from(text: String) -> Result<Self, DigestError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.0
     }
 }
 
@@ -125,6 +147,7 @@ mod tests {
     fn a_digest_is_that_of_sha256sum() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Digest::of("").as_str(), empty);
+        assert_eq!(Digest::of_finished(Sha256::new()), Digest::of(""));
         assert_eq!(Digest::parse(&empty.to_uppercase()), Ok(Digest::of("")));
         assert_eq!(Digest::parse("e3b0"), Err(DigestError("e3b0".into())));
         assert!(Digest::parse(&"g".repeat(64)).is_err());

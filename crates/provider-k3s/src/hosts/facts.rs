@@ -2,6 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
+use super::artifact::Artifact;
+use super::certificate::{self, Certificate};
 use super::digest::Digest;
 use super::file::ManagedFile;
 use super::marker::Marker;
@@ -10,7 +14,7 @@ use super::report::Report;
 use super::script::BINARY;
 
 /// A host as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
     /// Whether the script ran as root.
     pub root: bool,
@@ -52,8 +56,10 @@ pub struct HostFacts {
     pub binary: Option<Digest>,
     /// Version that the binary in place reports.
     pub version: Option<String>,
-    /// A binary that is on its way.
-    pub part: Option<Part>,
+    /// Archives of images in place, by what they are.
+    pub images: BTreeMap<Artifact, Digest>,
+    /// Large files that are on their way or have arrived, by the digest of the whole.
+    pub arriving: BTreeMap<Digest, Arriving>,
     /// Files of ours that are there.
     pub files: BTreeMap<ManagedFile, SeenFile>,
     /// Digests of what K3s read when it last started, by path; empty when a unit of somebody else started it.
@@ -62,12 +68,58 @@ pub struct HostFacts {
     pub data: BTreeSet<Datastore>,
     /// Units under `/etc/systemd/system` whose name begins with `k3s`.
     pub units: BTreeSet<String>,
+    /// Flags and variables that these units give K3s, by name, without their values.
+    pub flags: BTreeSet<String>,
+    /// Drop-ins of K3s's configuration that are not ours; they overrule it.
+    pub drop_ins: BTreeSet<String>,
+    /// K3s's own settings that change where things are: `data-dir`, `node-name`.
+    pub settings: BTreeMap<String, String>,
+    /// Digest of what others join with, on a server that has started.
+    pub server_token: Option<Digest>,
+    /// Certificates of K3s.
+    pub certificates: Vec<Certificate>,
+    /// Snapshots of etcd on its disk, the newest first, at most 50.
+    pub snapshots: Vec<Snapshot>,
     /// What the service manager says of K3s's services.
     pub services: BTreeMap<Role, Service>,
 }
 
+impl HostFacts {
+    /// The name of its node in the cluster, as far as the host tells.
+    #[must_use]
+    pub fn node_name(&self) -> String {
+        self.settings.get("node-name").unwrap_or(&self.hostname).to_lowercase()
+    }
+
+    /// The service of this role, when the service manager told of it.
+    #[must_use]
+    pub fn service(&self, role: Role) -> Option<&Service> {
+        self.services.get(&role)
+    }
+}
+
+/// A large file that is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arriving {
+    /// This many bytes of it are there.
+    Part(u64),
+    /// All of it is there, checked, and can be put in place.
+    Whole,
+}
+
+/// One snapshot of etcd on a server's disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Its file's name.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written, in seconds since 1970.
+    pub epoch_s: i64,
+}
+
 /// Machines that K3s is built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Arch {
     /// 64-bit Intel and AMD.
     Amd64,
@@ -101,7 +153,7 @@ impl Arch {
 }
 
 /// Free space in one place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Space {
     /// The folder.
     pub path: String,
@@ -110,7 +162,7 @@ pub struct Space {
 }
 
 /// What the kernel can do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {
     /// Containers can be given memory limits.
     pub cgroup_memory: bool,
@@ -124,17 +176,8 @@ pub struct Kernel {
     pub selinux_enforcing: bool,
 }
 
-/// A binary that is on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// What it is to become.
-    pub digest: Digest,
-    /// How much has arrived, in bytes.
-    pub bytes: u64,
-}
-
 /// A file as it lies there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenFile {
     /// Of its content.
     pub digest: Digest,
@@ -145,7 +188,7 @@ pub struct SeenFile {
 }
 
 /// Data of K3s on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Datastore {
     /// Embedded SQLite.
     Sqlite,
@@ -158,7 +201,7 @@ pub enum Datastore {
 }
 
 /// One service of K3s.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// How it is.
     pub state: ServiceState,
@@ -169,7 +212,7 @@ pub struct Service {
 }
 
 /// How a service is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceState {
     /// The service manager knows no such unit.
     Absent,
@@ -213,11 +256,27 @@ pub(super) fn read(report: &Report) -> Result<HostFacts, String> {
         marker: marker(report),
         binary: sums(report, "file").remove(BINARY),
         version: report.one("version").map(str::to_owned),
-        part: report.all("part").find_map(part),
+        images: sums(report, "file")
+            .into_iter()
+            .filter_map(|(path, digest)| Some((Artifact::at(&path)?, digest)))
+            .filter(|(artifact, _)| *artifact != Artifact::Binary)
+            .collect(),
+        arriving: report.all("part").filter_map(arriving).collect(),
         files: files(report),
         loaded: sums(report, "loaded"),
         data: report.all("data").filter_map(data).collect(),
         units: report.all("unit").map(str::to_owned).collect(),
+        flags: report.all("flag").map(str::to_owned).collect(),
+        drop_ins: report.all("dropin").map(str::to_owned).collect(),
+        settings: report
+            .all("setting")
+            .filter_map(|line| line.split_once(' '))
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+        server_token: report.one("server_token").and_then(|digest| Digest::parse(digest).ok()),
+        certificates: report.all("cert").filter_map(certificate::read).collect(),
+        snapshots: report.all("snapshot").filter_map(snapshot).collect(),
         services: services(report),
     })
 }
@@ -277,11 +336,27 @@ fn marker(report: &Report) -> Option<Marker> {
     if lines.is_empty() { None } else { Some(Marker::read(&lines.join("\n"))) }
 }
 
-/// `1048576 /usr/local/bin/.k3s-<digest>.part`
-fn part(line: &str) -> Option<Part> {
+/// `1048576 /usr/local/bin/.k3s-<digest>.part`, and `.whole` when all is there.
+fn arriving(line: &str) -> Option<(Digest, Arriving)> {
     let (bytes, path) = line.split_once(' ')?;
-    let hash = path.rsplit('/').next()?.strip_prefix(".k3s-")?.strip_suffix(".part")?;
-    Some(Part { digest: Digest::parse(hash).ok()?, bytes: bytes.parse().ok()? })
+    let (hash, end) = path.rsplit('/').next()?.strip_prefix(".k3s-")?.split_once('.')?;
+    let how = match end {
+        "part" => Arriving::Part(bytes.parse().ok()?),
+        "whole" => Arriving::Whole,
+        _ => return None,
+    };
+    Some((Digest::parse(hash).ok()?, how))
+}
+
+/// `1048576 1800000000 daily-s1-1800000000`
+fn snapshot(line: &str) -> Option<Snapshot> {
+    let mut words = line.splitn(3, ' ');
+    let (bytes, epoch, file) = (words.next()?, words.next()?, words.next()?);
+    Some(Snapshot {
+        file: file.to_owned(),
+        bytes: bytes.parse().ok()?,
+        epoch_s: epoch.parse().ok()?,
+    })
 }
 
 fn data(word: &str) -> Option<Datastore> {
@@ -319,4 +394,4 @@ fn service(block: &[&str]) -> Option<(Role, Service)> {
 
 #[cfg(test)]
 #[path = "facts_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -82,13 +82,30 @@ fn an_installation_is_understood() {
          fw1 file={EMPTY}  /etc/rancher/k3s/config.yaml\nfw1 mode=600 0:0 /etc/rancher/k3s/config.yaml\n\
          fw1 file={EMPTY}  /etc/passwd\nfw1 mode=644 0:0 /etc/passwd\n\
          fw1 loaded={EMPTY}  /usr/local/bin/k3s\n\
+         fw1 file={EMPTY}  /var/lib/rancher/k3s/agent/images/fleetwright-airgap-images.tar.zst\n\
+         fw1 setting=node-name Store-17.example\nfw1 setting=data-dir \nfw1 dropin=10-site.yaml\nfw1 flag=--data-dir\n\
+         fw1 server_token={EMPTY}\nfw1 snapshot=1024 1800000000 daily-s1-1800000000\nfw1 snapshot=x 1 y\n\
          fw1 data=etcd\nfw1 data=server\nfw1 unit=k3s.service"
     );
     let facts = facts(&more).expect("facts");
-    let Some(Marker::Owned(owner)) = facts.marker else { panic!("it is marked") };
+    let Some(Marker::Owned(owner)) = facts.marker.clone() else { panic!("it is marked") };
     assert_eq!(owner.object.to_string(), "edge/store-17");
     assert_eq!(facts.version.as_deref(), Some("v1.34.2+k3s1"));
-    assert_eq!(facts.part, Some(Part { digest: Digest::of(""), bytes: 4096 }));
+    assert_eq!(facts.arriving, BTreeMap::from([(Digest::of(""), Arriving::Part(4096))]));
+    let images = Artifact::Images(super::super::artifact::Packing::Zstd);
+    assert_eq!(facts.images, BTreeMap::from([(images, Digest::of(""))]));
+    assert_eq!(facts.node_name(), "store-17.example");
+    assert_eq!(facts.settings.get("data-dir"), None);
+    assert_eq!(facts.drop_ins, BTreeSet::from(["10-site.yaml".to_owned()]));
+    assert_eq!(facts.flags, BTreeSet::from(["--data-dir".to_owned()]));
+    assert_eq!(facts.server_token, Some(Digest::of("")));
+    let body = serde_json::to_value(&facts).expect("as data");
+    assert_eq!(body["files"]["/etc/rancher/k3s/config.yaml"]["digest"], EMPTY);
+    assert_eq!(body["services"]["server"]["state"], "Absent");
+    assert_eq!(serde_json::from_value::<HostFacts>(body).expect("back"), facts);
+    let daily =
+        Snapshot { file: "daily-s1-1800000000".into(), bytes: 1024, epoch_s: 1_800_000_000 };
+    assert_eq!(facts.snapshots, [daily]);
     let config = &facts.files[&ManagedFile::Config];
     assert_eq!((config.mode.as_str(), config.owner.as_str()), ("600", "0:0"));
     assert_eq!(facts.files.len(), 1, "only files of ours count");
@@ -158,10 +175,10 @@ proptest! {
     }
 
     #[test]
-    fn no_value_of_a_known_key_breaks_the_reading(key in 0..12_usize, value in "[ -~]{0,80}") {
-        const KEYS: [&str; 12] = [
+    fn no_value_of_a_known_key_breaks_the_reading(key in 0..16_usize, value in "[ -~]{0,80}") {
+        const KEYS: [&str; 16] = [
             "space", "tcp", "udp", "sysctl", "marker", "part", "file", "mode", "loaded", "data",
-            "unit", "service",
+            "unit", "service", "cert", "snapshot", "setting", "server_token",
         ];
         let line = format!("fw1 {}={value}", KEYS[key]);
         prop_assert!(facts(&line).is_ok());

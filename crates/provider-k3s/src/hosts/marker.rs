@@ -1,13 +1,15 @@
 //! Whose a host is: a file on it says so, as tags do in a cloud.
 
 use fleetwright_names::{HubId, ObjectKey, Owner, Uid};
+use serde::{Deserialize, Serialize};
 
 /// Where the marker lies. Scripts know it too.
 pub(crate) const PATH: &str = "/etc/fleetwright/owner";
 const FIRST_LINE: &str = "fleetwright 1";
 
-/// What the marker of a host says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the marker of a host says. As data it is its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Marker {
     /// It belongs to this object.
     Owned(Owner),
@@ -32,6 +34,18 @@ impl Marker {
     /// Reads the file's text.
     pub(crate) fn read(text: &str) -> Self {
         read(text).unwrap_or_else(|| Self::Unreadable(text.to_owned()))
+    }
+}
+
+impl From<String> for Marker {
+    fn from(text: String) -> Self {
+        Self::read(&text)
+    }
+}
+
+impl From<Marker> for String {
+    fn from(marker: Marker) -> Self {
+        marker.text()
     }
 }
 

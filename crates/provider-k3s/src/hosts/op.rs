@@ -1,13 +1,22 @@
 //! Everything that we ever do on a host. A deed that is not in this list does not exist.
 
-use std::fmt;
+mod name;
 
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::name::{NodeName, NodeNameError, SnapshotName, SnapshotNameError};
+use super::artifact::Artifact;
 use super::digest::{Blob, Content, Digest};
 use super::file::ManagedFile;
 use super::marker::{Marker, MarkerChange};
+use super::version::K3sVersion;
 
 /// What K3s is on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Control plane, and node.
     Server,
@@ -65,33 +74,13 @@ impl Action {
     }
 }
 
-/// The name of an etcd snapshot: 1 to 63 lower-case letters, digits and inner dashes. K3s adds node and time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotName(String);
-
-/// Not such a name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} names no snapshot: it must be 1 to 63 lower-case letters, digits and inner dashes")]
-pub struct SnapshotNameError(String);
-
-impl SnapshotName {
-    /// # Errors
-    /// When it is no such name.
-    pub fn new(name: impl Into<String>) -> Result<Self, SnapshotNameError> {
-        let name = name.into();
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let dashed = name.starts_with('-') || name.ends_with('-');
-        if name.is_empty() || name.len() > 63 || dashed || !name.bytes().all(known) {
-            return Err(SnapshotNameError(name));
-        }
-        Ok(Self(name))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// What becomes of pods that a drain cannot move: those that a budget protects, and those that no controller would make again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stubborn {
+    /// They stay, and the node is not empty.
+    Kept,
+    /// They are deleted, budgets or not.
+    Deleted,
 }
 
 /// One deed on one host. Each may be repeated at any time, and each but [`HostOp::ReadFacts`] is refused by the host itself when
@@ -102,19 +91,34 @@ pub enum HostOp {
     ReadFacts,
     /// Say whose the host is.
     ChangeMarker(MarkerChange),
-    /// Add to a binary that is on its way. What lies beyond `offset` is replaced.
-    PutBinaryPart {
-        /// Of the whole binary.
+    /// Add to a file that is on its way. What lies beyond `offset` is replaced.
+    PutPart {
+        /// Which file.
+        artifact: Artifact,
+        /// Of the whole file.
         digest: Digest,
         /// Where this part begins, in bytes.
         offset: u64,
         /// This part.
         bytes: Blob,
+        /// How long the whole file is, in bytes.
+        whole: u64,
     },
-    /// Put the binary in place when all of it has arrived.
-    PlaceBinary {
-        /// Of the whole binary.
+    /// Put a file in place when all of it has arrived.
+    Place {
+        /// Which file.
+        artifact: Artifact,
+        /// Of the whole file.
         digest: Digest,
+    },
+    /// Run K3s's own install script, which fetches the binary itself; it neither enables nor starts anything.
+    RunInstallScript {
+        /// Server or agent.
+        role: Role,
+        /// Which version.
+        version: K3sVersion,
+        /// The script, fetched by us.
+        script: Content,
     },
     /// Write one file, whole or not at all.
     WriteFile {
@@ -148,6 +152,70 @@ pub enum HostOp {
     },
     /// Take K3s and all its data away, the marker last.
     Uninstall,
+    /// On a server: look at the cluster, its nodes and its members. Changes nothing.
+    ReadCluster,
+    /// On a server: let no more pods onto a node, and note why, so that only we let them back.
+    Cordon {
+        /// Which node.
+        node: NodeName,
+        /// Why, for the annotation that [`HostOp::Uncordon`] asks for.
+        what: String,
+    },
+    /// On a server: let pods onto a node again, if it was us who kept them off.
+    Uncordon {
+        /// Which node.
+        node: NodeName,
+    },
+    /// On a server: move the pods of a node elsewhere. Waits, and tells what is left.
+    Drain {
+        /// Which node.
+        node: NodeName,
+        /// How long this one deed may wait for pods to go, in whole seconds.
+        wait: Duration,
+        /// What becomes of pods that cannot be moved.
+        stubborn: Stubborn,
+    },
+    /// On a server: remove a node from the cluster; K3s then removes its member of etcd and its password.
+    DeleteNode {
+        /// Which node.
+        node: NodeName,
+    },
+    /// On a server: make a token of our own account in the cluster.
+    MintToken {
+        /// How long it is to be good for, in whole seconds.
+        valid: Duration,
+    },
+    /// On a server: let K3s make a new token to join with. Everybody else has to be given it, and restarted.
+    RotateToken,
+}
+
+impl HostOp {
+    /// The deed in one word, as the first line of its script names it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::ReadFacts => "read-facts",
+            Self::ChangeMarker(_) => "change-marker",
+            Self::PutPart { .. } => "put-part",
+            Self::Place { .. } => "place",
+            Self::RunInstallScript { .. } => "run-install-script",
+            Self::WriteFile { .. } => "write-file",
+            Self::RemoveFile { .. } => "remove-file",
+            Self::ApplySysctls => "apply-sysctls",
+            Self::Service { .. } => "service",
+            Self::ReadToken => "read-token",
+            Self::ReadKubeconfig => "read-kubeconfig",
+            Self::SaveSnapshot { .. } => "save-snapshot",
+            Self::Uninstall => "uninstall",
+            Self::ReadCluster => "read-cluster",
+            Self::Cordon { .. } => "cordon",
+            Self::Uncordon { .. } => "uncordon",
+            Self::Drain { .. } => "drain",
+            Self::DeleteNode { .. } => "delete-node",
+            Self::MintToken { .. } => "mint-token",
+            Self::RotateToken => "rotate-token",
+        }
+    }
 }
 
 impl fmt::Display for HostOp {
@@ -159,10 +227,13 @@ impl fmt::Display for HostOp {
                 Marker::Released(_) => f.write_str("let the host go"),
                 Marker::Unreadable(_) => f.write_str("mark the host"),
             },
-            Self::PutBinaryPart { offset, bytes, .. } => {
-                write!(f, "send bytes {offset} to {} of k3s", offset + bytes.len() as u64)
+            Self::PutPart { artifact, offset, bytes, .. } => {
+                write!(f, "send bytes {offset} to {} of {artifact}", offset + bytes.len() as u64)
             }
-            Self::PlaceBinary { .. } => f.write_str("put k3s in place"),
+            Self::Place { artifact, .. } => write!(f, "put {artifact} in place"),
+            Self::RunInstallScript { role, version, .. } => {
+                write!(f, "run K3s's install script for a {role} of {version}")
+            }
             Self::WriteFile { file, .. } => write!(f, "write {}", file.path()),
             Self::RemoveFile { file } => write!(f, "remove {}", file.path()),
             Self::ApplySysctls => f.write_str("apply kernel settings"),
@@ -173,6 +244,13 @@ impl fmt::Display for HostOp {
             Self::ReadKubeconfig => f.write_str("read the kubeconfig"),
             Self::SaveSnapshot { name } => write!(f, "save snapshot {}", name.as_str()),
             Self::Uninstall => f.write_str("uninstall k3s"),
+            Self::ReadCluster => f.write_str("look at the cluster"),
+            Self::Cordon { node, .. } => write!(f, "cordon node {node}"),
+            Self::Uncordon { node } => write!(f, "uncordon node {node}"),
+            Self::Drain { node, .. } => write!(f, "drain node {node}"),
+            Self::DeleteNode { node } => write!(f, "delete node {node}"),
+            Self::MintToken { .. } => f.write_str("make a token of our account"),
+            Self::RotateToken => f.write_str("make a new join token"),
         }
     }
 }
@@ -182,19 +260,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_snapshots_are_plain() {
-        assert!(SnapshotName::new("before-v1-35").is_ok());
-        for bad in ["", "-a", "a-", "A", "a b", "a/b", "$(reboot)", &"a".repeat(64)] {
-            assert!(SnapshotName::new(bad).is_err(), "{bad:?} should be refused");
-        }
-    }
-
-    #[test]
     fn deeds_read_as_deeds() {
-        let part =
-            HostOp::PutBinaryPart { digest: Digest::of(""), offset: 4, bytes: Blob::new("abc") };
+        let part = HostOp::PutPart {
+            artifact: Artifact::Binary,
+            digest: Digest::of(""),
+            offset: 4,
+            bytes: Blob::new("abc"),
+            whole: 9,
+        };
         assert_eq!(part.to_string(), "send bytes 4 to 7 of k3s");
         let restart = HostOp::Service { role: Role::Agent, action: Action::Restart };
         assert_eq!(restart.to_string(), "restart k3s-agent.service");
+        let node = NodeName::new("till-1").expect("name");
+        assert_eq!(HostOp::Uncordon { node }.to_string(), "uncordon node till-1");
     }
 }

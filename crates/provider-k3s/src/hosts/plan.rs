@@ -1,42 +1,73 @@
 //! What to do next on one host: from what is wanted and what one look told. Pure, and without memory: after a cut anywhere, the
-//! next look leads to the next deed.
+//! next look leads to the next step. It works on digests alone, so whoever only compares needs neither secrets nor binaries.
 
 mod reason;
+mod step;
 mod steps;
+mod turn;
 
 use std::collections::BTreeMap;
 
 use fleetwright_names::{Owner, Uid};
 
 pub use self::reason::Reason;
-use super::digest::{Blob, Content, Digest};
+pub use self::step::{Materials, MaterialsError, PART_BYTES, Step};
+pub use self::turn::{Cause, Disruption, Held};
+use super::artifact::Artifact;
+use super::digest::Digest;
 use super::facts::{Arch, HostFacts};
 use super::file::ManagedFile;
 use super::marker::{Marker, MarkerChange};
-use super::op::{HostOp, Role};
+use super::op::Role;
 use super::preflight::{self, Needs};
 use super::version::K3sVersion;
 
-/// A release of K3s for one kind of machine, as its publisher made it.
+/// A file of a release, by its publisher's digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Binary {
-    arch: Arch,
-    digest: Digest,
-    blob: Blob,
+pub struct Release {
+    /// Which machines it is for.
+    pub arch: Arch,
+    /// Of the whole file.
+    pub digest: Digest,
 }
 
-impl Binary {
-    /// Checks the bytes against the digest that the publisher names.
-    ///
-    /// # Errors
-    /// [`Reason::Digest`] when they differ.
-    pub fn new(arch: Arch, published: Digest, blob: Blob) -> Result<Self, Reason> {
-        let got = Digest::of(blob.bytes());
-        if got != published {
-            let (got, expected) = (got.to_string(), published.to_string());
-            return Err(Reason::Digest { got, expected });
-        }
-        Ok(Self { arch, digest: published, blob })
+/// Where a host's binary comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// We send it. Without a release, because none could be had, a host that runs the version already is right.
+    Sent(Option<Release>),
+    /// Somebody else puts it there; we never touch it.
+    Preinstalled,
+    /// K3s's install script, run on the host, fetches it.
+    Script,
+}
+
+/// Whether a file has to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is written when it is absent.
+    Must,
+    /// Absent is right too; one that is there must be as wanted.
+    May,
+}
+
+/// How a file is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedFile {
+    /// Of its content.
+    pub digest: Digest,
+    /// Other contents that are right on a host which has data: what founded a cluster and what joined it are told apart only
+    /// before the first start.
+    pub also: Vec<Digest>,
+    /// Whether it has to be there.
+    pub presence: Presence,
+}
+
+impl WantedFile {
+    /// Exactly this content, and there.
+    #[must_use]
+    pub fn exactly(digest: Digest) -> Self {
+        Self { digest, also: Vec::new(), presence: Presence::Must }
     }
 }
 
@@ -62,36 +93,30 @@ pub struct Wanted {
     pub role: Role,
     /// Which version.
     pub version: K3sVersion,
-    /// That version's binary.
-    pub binary: Binary,
-    /// Every file of ours; one that is not here is removed. Must hold the unit of the role and the configuration.
-    pub files: BTreeMap<ManagedFile, Content>,
+    /// Where its binary comes from.
+    pub source: Source,
+    /// The archive of images, for hosts without a registry.
+    pub images: Option<(Artifact, Release)>,
+    /// Every file of ours; one that is not here is removed. Must hold the configuration. The unit, what notes its starts, and
+    /// [`ManagedFile::KeepBinary`] come by themselves.
+    pub files: BTreeMap<ManagedFile, WantedFile>,
+    /// Kernel settings that [`ManagedFile::Sysctls`] makes, by name.
+    pub sysctls: BTreeMap<String, String>,
     /// What the host must offer.
     pub needs: Needs,
-    /// Whether a running K3s may be given new files and restarted now; several servers take turns.
+    /// How far a running K3s may be disturbed now; hosts take turns.
     pub disruption: Disruption,
-    /// How much of the binary is sent at once, in bytes.
-    pub part_bytes: usize,
-}
-
-/// Whether a running K3s may be disturbed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disruption {
-    /// Now.
-    Allowed,
-    /// Not now. What does not disturb is done all the same: the binary is sent ahead.
-    Held,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// This, then look again.
-    Op(HostOp),
+    Do(Step),
     /// Nothing but to look again: K3s is on its way.
     Wait,
     /// Nothing until disruption is allowed; what would then change.
-    Held(Vec<String>),
+    Held(Held),
     /// Nothing until somebody acts; every reason.
     Refused(Vec<Reason>),
     /// Nothing: the host is as wanted.
@@ -102,8 +127,7 @@ pub enum Next {
 #[must_use]
 pub fn next(wanted: &Wanted, facts: &HostFacts, now_s: i64) -> Next {
     let mut reasons = preflight::problems(&wanted.needs, facts, now_s);
-    reasons.extend(steps::binary_problems(wanted, facts));
-    reasons.extend(steps::history_problems(wanted, facts));
+    reasons.extend(steps::problems(wanted, facts));
     let claim = match claim(wanted, facts) {
         Ok(claim) => claim,
         Err(reason) => {
@@ -115,7 +139,7 @@ pub fn next(wanted: &Wanted, facts: &HostFacts, now_s: i64) -> Next {
         return Next::Refused(reasons);
     }
     match claim {
-        Some(change) => Next::Op(HostOp::ChangeMarker(change)),
+        Some(change) => Next::Do(Step::Claim(change)),
         None => steps::next(wanted, facts),
     }
 }
@@ -123,7 +147,7 @@ pub fn next(wanted: &Wanted, facts: &HostFacts, now_s: i64) -> Next {
 /// The marker's next step: none when it is ours already.
 fn claim(wanted: &Wanted, facts: &HostFacts) -> Result<Option<MarkerChange>, Reason> {
     let ours = Marker::Owned(wanted.owner.clone());
-    let existing = || wanted.adoption != Adoption::Never || !installed(facts);
+    let existing = || wanted.adoption != Adoption::Never || !installed(&wanted.source, facts);
     let allowed = match &facts.marker {
         Some(marker) if *marker == ours => return Ok(None),
         None if existing() => true,
@@ -143,9 +167,10 @@ fn claim(wanted: &Wanted, facts: &HostFacts) -> Result<Option<MarkerChange>, Rea
     }
 }
 
-/// Whether there is any K3s.
-fn installed(facts: &HostFacts) -> bool {
-    facts.binary.is_some() || !facts.units.is_empty() || !facts.data.is_empty()
+/// Whether there is any K3s; one that is to be there beforehand does not count.
+fn installed(source: &Source, facts: &HostFacts) -> bool {
+    let binary = facts.binary.is_some() && *source != Source::Preinstalled;
+    binary || !facts.units.is_empty() || !facts.data.is_empty()
 }
 
 fn installed_as(facts: &HostFacts) -> String {
@@ -165,7 +190,7 @@ pub fn next_removal(owner: &Owner, facts: &HostFacts) -> Next {
             Next::Refused(vec![Reason::Unreadable { text: text.clone() }])
         }
         Some(Marker::Owned(_)) if !facts.root => Next::Refused(vec![Reason::NotRoot]),
-        Some(Marker::Owned(_)) => Next::Op(HostOp::Uninstall),
+        Some(Marker::Owned(_)) => Next::Do(Step::Uninstall),
     }
 }
 
@@ -175,7 +200,7 @@ pub fn next_release(owner: &Owner, facts: &HostFacts) -> Next {
     match &facts.marker {
         Some(marker @ Marker::Owned(seen)) if seen == owner => {
             let now = Marker::Released(owner.uid.clone());
-            Next::Op(HostOp::ChangeMarker(MarkerChange { was: Some(marker.clone()), now }))
+            Next::Do(Step::Claim(MarkerChange { was: Some(marker.clone()), now }))
         }
         Some(Marker::Unreadable(text)) => {
             Next::Refused(vec![Reason::Unreadable { text: text.clone() }])

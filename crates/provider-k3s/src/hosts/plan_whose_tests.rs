@@ -63,7 +63,6 @@ fn a_host_of_another_object_is_refused_and_that_of_a_predecessor_taken_over_by_i
 fn a_server_does_not_become_an_agent_where_it_stands() {
     let mut agent = wanted();
     agent.role = Role::Agent;
-    agent.files.insert(ManagedFile::Unit(Role::Agent), Content::new(unit_text(Role::Agent)));
     assert_eq!(
         refused(&agent, &installed().0),
         ["it carries data or a unit of a K3s server; remove it from the cluster first"]
@@ -73,7 +72,7 @@ fn a_server_does_not_become_an_agent_where_it_stands() {
 #[test]
 fn removal_takes_what_is_ours_and_only_that() {
     let mut facts = installed().0;
-    assert_eq!(next_removal(&owner("7"), &facts), Next::Op(HostOp::Uninstall));
+    assert_eq!(next_removal(&owner("7"), &facts), Next::Do(Step::Uninstall));
     assert_eq!(next_removal(&owner("8"), &facts), Next::Done);
     facts.root = false;
     assert_eq!(next_removal(&owner("7"), &facts), Next::Refused(vec![Reason::NotRoot]));
@@ -86,7 +85,7 @@ fn removal_takes_what_is_ours_and_only_that() {
 #[test]
 fn letting_go_changes_the_marker_and_nothing_else() {
     let mut model = installed();
-    let Next::Op(op) = next_release(&owner("7"), &model.0) else { panic!("a step was left") };
+    let Next::Do(op) = next_release(&owner("7"), &model.0) else { panic!("a step was left") };
     assert_eq!(op.to_string(), "let the host go");
     model.apply(&op);
     assert_eq!(model.0.marker, Some(Marker::Released(Uid::new("7").expect("uid"))));

@@ -4,17 +4,31 @@ use super::file::ManagedFile;
 use super::op::Role;
 use super::script::{BINARY, LOADED};
 
-/// The unit for this role, as K3s's install script writes it, with two differences: all configuration is in files, and each start
-/// first notes the digests of what it is about to read. So one look tells whether a restart is due, whoever restarted it last.
-#[must_use]
-pub fn unit_text(role: Role) -> String {
+/// What notes the digests of everything that K3s of this role is about to read. A start must not fail because a note could not be
+/// taken, hence the dash; absent files are no error.
+fn note(role: Role) -> String {
     let read: Vec<&str> = ManagedFile::ALL
         .into_iter()
         .filter(|file| file.read_at_start(role))
         .map(ManagedFile::path)
         .collect();
-    let (word, files) = (role.word(), read.join(" "));
-    // A start must not fail because a note could not be taken, hence the dash; absent files are no error.
+    let files = read.join(" ");
+    format!(
+        "ExecStartPre=-/bin/sh -c 'mkdir -p /run/fleetwright; sha256sum {BINARY} {files} >{LOADED} 2>/dev/null'\n"
+    )
+}
+
+/// The same note beside a unit that K3s's own install script wrote.
+#[must_use]
+pub fn unit_note_text(role: Role) -> String {
+    format!("# Written by Fleetwright; a change by hand is undone.\n[Service]\n{}", note(role))
+}
+
+/// The unit for this role, as K3s's install script writes it, with two differences: all configuration is in files, and each start
+/// first notes the digests of what it is about to read. So one look tells whether a restart is due, whoever restarted it last.
+#[must_use]
+pub fn unit_text(role: Role) -> String {
+    let (word, note) = (role.word(), note(role));
     format!(
         "# Written by Fleetwright; a change by hand is undone.\n\
          [Unit]\n\
@@ -37,7 +51,7 @@ pub fn unit_text(role: Role) -> String {
          TimeoutStartSec=0\n\
          Restart=always\n\
          RestartSec=5s\n\
-         ExecStartPre=-/bin/sh -c 'mkdir -p /run/fleetwright; sha256sum {BINARY} {files} >{LOADED} 2>/dev/null'\n\
+         {note}\
          ExecStartPre=-/sbin/modprobe br_netfilter\n\
          ExecStartPre=-/sbin/modprobe overlay\n\
          ExecStart={BINARY} {word}\n"
@@ -53,13 +67,17 @@ mod tests {
         let server = unit_text(Role::Server);
         assert!(server.contains("ExecStart=/usr/local/bin/k3s server\n"));
         assert!(server.contains(
-            "sha256sum /usr/local/bin/k3s /etc/rancher/k3s/fleetwright.token /etc/rancher/k3s/registries.yaml \
-             /etc/rancher/k3s/audit.yaml /etc/rancher/k3s/admission.yaml /etc/rancher/k3s/config.yaml \
-             /etc/systemd/system/k3s.service >/run/fleetwright/loaded 2>/dev/null"
+            "sha256sum /usr/local/bin/k3s /etc/rancher/k3s/token /etc/rancher/k3s/registries.yaml \
+             /etc/rancher/k3s/audit.yaml /etc/rancher/k3s/admission.yaml \
+             /etc/rancher/k3s/config.yaml.d/50-fleetwright-s3.yaml /etc/rancher/k3s/config.yaml.d/50-fleetwright-datastore.yaml \
+             /etc/rancher/k3s/config.yaml /etc/systemd/system/k3s.service /etc/systemd/system/k3s.service.d/50-fleetwright.conf \
+             >/run/fleetwright/loaded 2>/dev/null"
         ));
         let agent = unit_text(Role::Agent);
         assert!(agent.contains("ExecStart=/usr/local/bin/k3s agent\n"));
-        assert!(agent.contains("/etc/systemd/system/k3s-agent.service >/run/fleetwright/loaded"));
+        assert!(agent.contains(
+            "/etc/systemd/system/k3s-agent.service.d/50-fleetwright.conf >/run/fleetwright/loaded"
+        ));
         assert!(!agent.contains("k3s.service"));
     }
 
@@ -67,6 +85,7 @@ mod tests {
     fn nothing_in_a_unit_is_expanded_by_systemd() {
         for role in [Role::Server, Role::Agent] {
             assert!(!unit_text(role).contains(['%', '$']));
+            assert!(!unit_note_text(role).contains(['%', '$']));
         }
     }
 }

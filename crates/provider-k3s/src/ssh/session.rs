@@ -1,14 +1,19 @@
 //! A host that we are connected to: one channel a script, input and output at once, both bounded.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use russh::client::Msg;
-use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Error};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelStream, ChannelWriteHalf, Error};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connect::{Server, SshLimits, hang_up};
+use super::error::SshError;
 use super::route::Hop;
 use crate::hosts::{Ended, HostWire, Output, Request, WireError, boot_command};
 
@@ -47,6 +52,25 @@ impl SshHost {
     /// Says goodbye, to the jump hosts too.
     pub async fn close(self) {
         hang_up(self.jumps.iter().chain(std::iter::once(&self.server))).await;
+    }
+
+    /// A stream to `host` at TCP `port`, as this host sees them. It lives as long as it is held, whoever lets go of this host.
+    ///
+    /// # Errors
+    /// [`SshError::JumpRefused`] when the host does not lead there; [`SshError::TimedOut`] when it does not answer.
+    pub async fn dial(self: &Arc<Self>, host: &str, port: u16) -> Result<Tunnel, SshError> {
+        // Where the connection comes from is for the host's log only.
+        let asked = self.server.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0);
+        let after = self.limits.connect_timeout;
+        let what = "opening a stream";
+        let late = |_elapsed| SshError::TimedOut { hop: self.name.clone(), what, after };
+        let channel = timeout(after, asked).await.map_err(late)?;
+        let channel = channel.map_err(|error| SshError::JumpRefused {
+            hop: self.name.clone(),
+            next: format!("{host}:{port}"),
+            reason: error.to_string(),
+        })?;
+        Ok(Tunnel { stream: channel.into_stream(), through: Arc::clone(self) })
     }
 
     async fn channel(&self) -> Result<Channel<Msg>, WireError> {
@@ -114,6 +138,52 @@ impl SshHost {
         }
         kept.extend_from_slice(more);
         Ok(())
+    }
+}
+
+/// A stream through a host.
+pub struct Tunnel {
+    stream: ChannelStream<Msg>,
+    through: Arc<SshHost>,
+}
+
+impl std::fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tunnel(through {})", self.through.name)
+    }
+}
+
+impl AsyncRead for Tunnel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

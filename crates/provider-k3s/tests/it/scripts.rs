@@ -1,11 +1,12 @@
 //! Every script as it is sent, whole, in a file that reviews and shellcheck can read.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fleetwright_provider::Secret;
 use fleetwright_provider_k3s::hosts::{
-    Action, Blob, Content, Digest, HostOp, ManagedFile, Marker, MarkerChange, Role, SnapshotName,
-    boot_command, render,
+    Action, Artifact, Blob, Content, Digest, HostOp, K3sVersion, ManagedFile, Marker, MarkerChange,
+    NodeName, Packing, Role, SnapshotName, Stubborn, boot_command, render,
 };
 use proptest::prelude::*;
 
@@ -19,19 +20,30 @@ fn deeds() -> Vec<(&'static str, HostOp)> {
         was: Some(Marker::Owned(owner("7-a"))),
         now: Marker::Released(owner("7-a").uid),
     };
-    let part = HostOp::PutBinaryPart {
+    let part = HostOp::PutPart {
+        artifact: Artifact::Binary,
         digest: digest.clone(),
         offset: 4096,
         bytes: Blob::new(vec![7; 1000]),
+        whole: 9000,
     };
+    let node = || NodeName::new("store-17").expect("name");
+    let script = HostOp::RunInstallScript {
+        role: Role::Agent,
+        version: K3sVersion::parse("v1.34.2+k3s1").expect("version"),
+        script: Content::new("echo hunter2\n".to_owned()),
+    };
+    let drain =
+        HostOp::Drain { node: node(), wait: Duration::from_secs(30), stubborn: Stubborn::Kept };
     let content = Content::new("token: hunter2\n".to_owned());
     let service = |action| HostOp::Service { role: Role::Server, action };
     vec![
         ("read_facts", HostOp::ReadFacts),
         ("claim", HostOp::ChangeMarker(change)),
         ("release", HostOp::ChangeMarker(release)),
-        ("put_binary_part", part),
-        ("place_binary", HostOp::PlaceBinary { digest }),
+        ("put_part", part),
+        ("place", HostOp::Place { artifact: Artifact::Images(Packing::Zstd), digest }),
+        ("run_install_script", script),
         ("write_file", HostOp::WriteFile { file: ManagedFile::Config, content }),
         ("remove_file", HostOp::RemoveFile { file: ManagedFile::Registries }),
         ("apply_sysctls", HostOp::ApplySysctls),
@@ -46,6 +58,13 @@ fn deeds() -> Vec<(&'static str, HostOp)> {
             HostOp::SaveSnapshot { name: SnapshotName::new("before-v1-35").expect("name") },
         ),
         ("uninstall", HostOp::Uninstall),
+        ("read_cluster", HostOp::ReadCluster),
+        ("cordon", HostOp::Cordon { node: node(), what: "upgrade to v1.35.0+k3s1".to_owned() }),
+        ("uncordon", HostOp::Uncordon { node: node() }),
+        ("drain", drain),
+        ("delete_node", HostOp::DeleteNode { node: node() }),
+        ("mint_token", HostOp::MintToken { valid: Duration::from_secs(3600) }),
+        ("rotate_token", HostOp::RotateToken),
     ]
 }
 
@@ -88,13 +107,47 @@ fn scripts_are_small_plain_and_end_by_saying_so() {
 fn shellcheck_finds_nothing() {
     let scripts = deeds().into_iter().map(|(name, _)| written(name));
     let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host");
-    let own = ["init.sh", "packages.sh", "k3s.sh", "systemctl"].map(|file| host.join(file));
+    let own = ["init.sh", "packages.sh", "nspawn.sh", "systemctl"].map(|file| host.join(file));
     let output = std::process::Command::new("shellcheck")
         .args(["--shell=dash", "--severity=style", "--exclude=SC3043"])
         .args(scripts.chain(own))
         .output()
         .expect("shellcheck");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// A server that is still learning, cordoned by us, with two addresses.
+const NODE: &str = r#"{"apiVersion": "v1", "kind": "Node",
+ "metadata": {"name": "s1", "uid": "7-a", "annotations": {"fleetwright.dev/in-turn": "upgrade \"now\""},
+  "labels": {"node-role.kubernetes.io/control-plane": "true", "node-role.kubernetes.io/etcd": "true", "a": "b"}},
+ "spec": {"unschedulable": true},
+ "status": {"nodeInfo": {"kubeletVersion": "v1.34.2+k3s1"},
+  "addresses": [{"type": "Hostname", "address": "s1"}, {"type": "InternalIP", "address": "10.0.0.1"}, {"type": "InternalIP", "address": "fd00::1"}],
+  "conditions": [{"type": "EtcdIsVoter", "status": "False", "reason": "MemberIsLearner"},
+   {"type": "Ready", "status": "False", "lastTransitionTime": "2027-01-15T08:00:00Z"}]}}"#;
+
+#[test]
+#[ignore = "needs kubectl: name it in FLEETWRIGHT_KUBECTL"]
+fn a_real_kubectl_prints_the_lines_that_we_read() {
+    let script = render(&HostOp::ReadCluster, &owner("7-a")).script;
+    let line = script.lines().find_map(|line| line.trim().strip_prefix("template='"));
+    // Without a server kubectl renders single objects, so the list around them goes.
+    let template = line.and_then(|line| line.strip_suffix("{{end}}'")).expect("the template");
+    let template = template.strip_prefix("{{range .items}}").expect("a list");
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), NODE).expect("node");
+    let kubectl = std::env::var_os("FLEETWRIGHT_KUBECTL").expect("FLEETWRIGHT_KUBECTL");
+    let output = std::process::Command::new(kubectl)
+        .args(["label", "--local", "c=d", "--output", &format!("go-template={template}"), "-f"])
+        .arg(file.path())
+        .output()
+        .expect("kubectl");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "fw1 node={\"name\":\"s1\",\"uid\":\"7-a\",\"version\":\"v1.34.2+k3s1\",\"ready\":false,\
+         \"unready_since\":\"2027-01-15T08:00:00Z\",\"unschedulable\":true,\"address\":\"10.0.0.1\",\"etcd\":\"learner\",\
+         \"roles\":[\"control-plane\",\"etcd\"],\"in_turn\":\"upgrade \\\"now\\\"\"}\n"
+    );
 }
 
 proptest! {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fleetwright_provider_k3s::hosts::{HostOp, Next, next};
+use fleetwright_provider_k3s::hosts::{HostOp, ManagedFile, Next, next};
 
 use super::support::host::{Host, Shell, cannot_host};
-use super::support::{PASSWORD, TOKEN, wanted};
+use super::support::{PASSWORD, TOKEN, goal};
 
 #[tokio::test]
 async fn no_command_of_any_deed_has_a_secret_in_its_arguments() {
@@ -16,10 +16,13 @@ async fn no_command_of_any_deed_has_a_secret_in_its_arguments() {
         let host = Host::with_shell(kind);
         let shell = Shell { traced: true, ..Shell::on(&host) };
         let mut deeds = 0;
+        let mut goal = goal();
+        goal.file(ManagedFile::Manifest, "kind: ServiceAccount\n");
         loop {
             let facts = shell.look().await;
-            match next(&wanted(), &facts, facts.epoch_s) {
-                Next::Op(op) => {
+            match next(&goal.wanted, &facts, facts.epoch_s) {
+                Next::Do(step) => {
+                    let op = step.op(&goal.materials).expect("a deed");
                     shell.try_op(&op, "7-a").await.expect("done");
                 }
                 Next::Wait => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -29,11 +32,19 @@ async fn no_command_of_any_deed_has_a_secret_in_its_arguments() {
             deeds += 1;
             assert!(deeds < 40, "it does not end");
         }
-        for op in [HostOp::ReadToken, HostOp::ReadKubeconfig, HostOp::Uninstall] {
+        let mint = HostOp::MintToken { valid: Duration::from_secs(3600) };
+        for op in [
+            HostOp::ReadCluster,
+            HostOp::ReadToken,
+            HostOp::ReadKubeconfig,
+            mint,
+            HostOp::RotateToken,
+            HostOp::Uninstall,
+        ] {
             shell.try_op(&op, "7-a").await.expect("done");
         }
         let trace = shell.trace.lock().expect("lock");
-        assert!(trace.contains("+ mv -f /etc/rancher/k3s/fleetwright.token.fleetwright-new"));
+        assert!(trace.contains("+ mv -f /etc/rancher/k3s/token.fleetwright-new"));
         for secret in [TOKEN, PASSWORD, "swordfish"] {
             assert!(!trace.contains(secret), "{kind}: {secret} is in the trace");
         }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use fleetwright_provider_k3s::hosts::{
-    Action, Answer, Blob, Change, Content, Digest, Ended, HostOp, HostWire as _, ManagedFile,
-    Marker, MarkerChange, Next, Payload, Request, Role, ServiceState, SnapshotName, next,
-    unit_text,
+    Action, Answer, Arriving, Artifact, Blob, Change, Content, Digest, Ended, HostOp,
+    HostWire as _, ManagedFile, Marker, MarkerChange, NodeName, Payload, Request, Role,
+    ServiceState, SnapshotName, unit_text,
 };
 
 use super::support::host::{Host, Shell, cannot_host};
-use super::support::{TOKEN, owner, wanted};
+use super::support::{TOKEN, goal, owner};
 
 fn claim(was: Option<&str>, now: &str) -> HostOp {
     let marker = |uid: &str| Marker::Owned(owner(uid));
@@ -21,7 +21,8 @@ fn write(file: ManagedFile, text: &str) -> HostOp {
 }
 
 fn part(digest: &Digest, offset: u64, bytes: &'static [u8]) -> HostOp {
-    HostOp::PutBinaryPart { digest: digest.clone(), offset, bytes: Blob::new(bytes) }
+    let (artifact, bytes, whole) = (Artifact::Binary, Blob::new(bytes), 40);
+    HostOp::PutPart { artifact, digest: digest.clone(), offset, bytes, whole }
 }
 
 fn request(script: &str) -> Request {
@@ -54,7 +55,7 @@ async fn a_host_tells_what_it_is() {
     assert_eq!(places, ["/usr/local/bin", "/var/lib", "/etc"]);
     assert!(facts.space.iter().all(|space| space.free_kib > 0));
     assert_eq!(facts.sysctls.len(), 4);
-    assert!(facts.marker.is_none() && facts.binary.is_none() && facts.part.is_none());
+    assert!(facts.marker.is_none() && facts.binary.is_none() && facts.arriving.is_empty());
     assert!(facts.tcp.is_empty() && facts.udp.is_empty());
     for role in [Role::Server, Role::Agent] {
         assert_eq!(facts.services[&role].state, ServiceState::Absent);
@@ -162,34 +163,35 @@ async fn a_binary_arrives_in_parts_and_is_placed_when_whole() {
     shell.done(claim(None, "7-a")).await;
     let digest = Digest::of("#!/bin/sh\necho k3s version v1.34.2+k3s1\n");
     let (one, two): (&[u8], &[u8]) = (b"#!/bin/sh\n", b"echo k3s version v1.34.2+k3s1\n");
-    let place = || HostOp::PlaceBinary { digest: digest.clone() };
-    assert_eq!(shell.refused(place()).await, "cannot put k3s in place: gap: nothing has arrived");
+    let place = || HostOp::Place { artifact: Artifact::Binary, digest: digest.clone() };
+    assert_eq!(shell.refused(place()).await, "cannot put k3s in place: gap: it has not arrived");
     assert_eq!(
         shell.refused(part(&digest, 10, two)).await,
         "cannot send bytes 10 to 40 of k3s: gap: 0 bytes are there, the part begins at 10"
     );
     shell.done(part(&Digest::of("another"), 0, b"remains of another")).await;
     shell.done(part(&digest, 0, one)).await;
-    shell.done(part(&digest, 10, two)).await;
+    shell.done(part(&digest, 10, &two[..20])).await;
     // A part may come again: what lies behind it is cut off first.
-    shell.done(part(&digest, 10, two)).await;
-    let seen = shell.look().await.part.expect("a part");
-    assert_eq!((seen.digest, seen.bytes), (digest.clone(), 40));
+    shell.done(part(&digest, 10, &two[..15])).await;
+    let arriving = shell.look().await.arriving;
+    assert_eq!(arriving, [(digest.clone(), Arriving::Part(25))].into());
     assert_eq!(host.sh("ls -A /usr/local/bin | grep -c part"), "1", "that of another is gone");
     shell.done(part(&digest, 0, b"#!/bin/no\n")).await;
-    shell.done(part(&digest, 10, two)).await;
     assert_eq!(
-        shell.refused(place()).await,
-        "cannot put k3s in place: digest: what arrived is not what was sent; it is removed"
+        shell.refused(part(&digest, 10, two)).await,
+        "cannot send bytes 10 to 40 of k3s: digest: what arrived is not what was sent; it is removed"
     );
     shell.done(part(&digest, 0, one)).await;
     shell.done(part(&digest, 10, two)).await;
+    assert_eq!(shell.look().await.arriving, [(digest.clone(), Arriving::Whole)].into());
+    assert_eq!(shell.done(part(&digest, 0, one)).await, Change::Unchanged);
     assert_eq!(shell.done(place()).await, Change::Changed);
     assert_eq!(shell.done(place()).await, Change::Unchanged);
     let facts = shell.look().await;
     assert_eq!(facts.binary, Some(digest));
     assert_eq!(facts.version.as_deref(), Some("v1.34.2+k3s1"));
-    assert_eq!(facts.part, None);
+    assert!(facts.arriving.is_empty());
     assert_eq!(
         host.sh("stat -c %a /usr/local/bin/k3s; readlink /usr/local/bin/crictl"),
         "755\n/usr/local/bin/k3s"
@@ -234,7 +236,7 @@ async fn no_deed_touches_a_host_that_is_not_ours() {
     let deeds = || {
         [
             part(&digest, 0, b"k3s"),
-            HostOp::PlaceBinary { digest: digest.clone() },
+            HostOp::Place { artifact: Artifact::Binary, digest: digest.clone() },
             write(ManagedFile::Token, TOKEN),
             HostOp::RemoveFile { file: ManagedFile::Config },
             HostOp::ApplySysctls,
@@ -246,6 +248,10 @@ async fn no_deed_touches_a_host_that_is_not_ours() {
             HostOp::ReadKubeconfig,
             HostOp::SaveSnapshot { name: SnapshotName::new("a").expect("name") },
             HostOp::Uninstall,
+            HostOp::ReadCluster,
+            HostOp::DeleteNode { node: NodeName::new("s1").expect("name") },
+            HostOp::MintToken { valid: Duration::from_secs(600) },
+            HostOp::RotateToken,
         ]
     };
     let before = host.tree();
@@ -284,27 +290,6 @@ async fn kernel_settings_are_in_force_at_once() {
     assert!(said.starts_with("cannot apply kernel settings: sysctl: "), "{said}");
 }
 
-/// Works on the host until nothing is left to do.
-async fn settle(
-    shell: &Shell<'_>,
-    wanted: &fleetwright_provider_k3s::hosts::Wanted,
-) -> Vec<String> {
-    let mut done = Vec::new();
-    for _ in 0..40 {
-        let facts = shell.look().await;
-        match next(wanted, &facts, facts.epoch_s) {
-            Next::Op(op) => {
-                done.push(op.to_string());
-                shell.try_op(&op, "7-a").await.expect("done");
-            }
-            Next::Wait => tokio::time::sleep(Duration::from_millis(20)).await,
-            Next::Done => return done,
-            other => panic!("{other:?}"),
-        }
-    }
-    panic!("it does not end: {done:?}")
-}
-
 #[tokio::test]
 async fn an_installed_k3s_gives_its_token_saves_itself_and_goes_without_a_trace() {
     if cannot_host() {
@@ -313,10 +298,10 @@ async fn an_installed_k3s_gives_its_token_saves_itself_and_goes_without_a_trace(
     let host = Host::with_shell("dash");
     let shell = Shell::on(&host);
     let before = host.tree();
-    let mut wanted = wanted();
-    wanted.part_bytes = 1 << 20;
-    assert_eq!(settle(&shell, &wanted).await.len(), 9);
-    assert_eq!(host.sh("cat /proc/$(cat /run/standin/k3s.pid)/comm"), "sleep");
+    let mut goal = goal();
+    goal.materials.part_bytes = Some(1 << 20);
+    assert_eq!(shell.settle(&goal).await.len(), 9);
+    assert_eq!(host.sh("cat /proc/$(cat /run/standin/k3s.pid)/comm"), "k3s");
     let token = shell.try_op(&HostOp::ReadToken, "7-a").await.expect("token");
     let Answer::Token(token) = token else { panic!("{token:?}") };
     assert_eq!(token.expose(), format!("K100123::server:{TOKEN}"));
@@ -335,7 +320,7 @@ async fn an_installed_k3s_gives_its_token_saves_itself_and_goes_without_a_trace(
     std::fs::write(format!("/proc/{}/root/etc/systemd/system/k3s.service", host.pid()), broken)
         .expect("unit");
     assert_eq!(
-        settle(&shell, &wanted).await,
+        shell.settle(&goal).await,
         [
             "write /etc/rancher/k3s/registries.yaml",
             "write /etc/systemd/system/k3s.service",
@@ -347,7 +332,11 @@ async fn an_installed_k3s_gives_its_token_saves_itself_and_goes_without_a_trace(
     assert_eq!(host.sh("ps -e -o args= | grep -c '^[s]leep 31415'"), "1");
     assert_eq!(shell.done(HostOp::Uninstall).await, Change::Changed);
     assert_eq!(host.changes(&before), Vec::<String>::new());
-    assert_eq!(host.sh("ps -e -o args= | grep -c '[s]leep [23]' || :"), "0", "nothing of it runs");
+    assert_eq!(
+        host.sh("ps -e -o args= | grep -c -e '[s]leep [23]' -e '[/]k3s server' || :"),
+        "0",
+        "nothing of it runs"
+    );
     assert_eq!(host.sh("grep -c kubelet /proc/mounts || :"), "0");
 }
 

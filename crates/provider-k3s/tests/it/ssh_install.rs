@@ -6,14 +6,14 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use fleetwright_provider_k3s::hosts::{
-    Answer, Content, Disruption, HostFacts, HostOp, ManagedFile, Next, Wanted, next, next_removal,
+    Answer, Disruption, HostFacts, HostOp, ManagedFile, Materials, Next, next, next_removal,
     perform, render,
 };
 use fleetwright_provider_k3s::ssh::SshHost;
 
 use super::support::host::{Host, cannot_host};
 use super::support::relay::{Relay, ssh_host};
-use super::support::{PASSWORD, TOKEN, binary, owner, version, wanted};
+use super::support::{Goal, PASSWORD, TOKEN, goal, owner};
 
 /// Watches the arguments and environments of every process of this machine, and so of its hosts, for secrets.
 struct Watch {
@@ -78,16 +78,21 @@ impl Site {
     }
 
     /// A fresh connection, and what a fresh look over it leads to.
-    async fn next(&self, wanted: Option<&Wanted>) -> (SshHost, Next) {
+    async fn next(&self, goal: Option<&Goal>) -> (SshHost, Option<HostOp>) {
         let shell = self.relay.connect("root").await;
         for _ in 0..200 {
             let facts = self.look(&shell).await;
-            let next = match wanted {
-                Some(wanted) => next(wanted, &facts, facts.epoch_s),
-                None => next_removal(&owner("7-a"), &facts),
+            let (next, materials) = match goal {
+                Some(Goal { wanted, materials }) => {
+                    (next(wanted, &facts, facts.epoch_s), materials.clone())
+                }
+                None => (next_removal(&owner("7-a"), &facts), Materials::default()),
             };
-            if next != Next::Wait {
-                return (shell, next);
+            match next {
+                Next::Do(step) => return (shell, Some(step.op(&materials).expect("a deed"))),
+                Next::Done => return (shell, None),
+                Next::Wait => {}
+                other => panic!("{other:?}"),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -105,23 +110,18 @@ impl Site {
     }
 
     /// Works until nothing is left to do, over a line that breaks before, in and after each deed.
-    async fn work_under_cuts(&mut self, wanted: Option<&Wanted>) {
+    async fn work_under_cuts(&mut self, goal: Option<&Goal>) {
         self.done.clear();
         for _ in 0..40 {
-            let (shell, first) = self.next(wanted).await;
-            let op = match first {
-                Next::Op(op) => op,
-                Next::Done => return,
-                other => panic!("{other:?}"),
-            };
+            let (shell, Some(op)) = self.next(goal).await else { return };
             self.cut_in(&shell, &op, 0).await;
             // What was not done is still the next thing to do.
-            let (shell, second) = self.next(wanted).await;
-            assert_eq!(second, Next::Op(op.clone()));
+            let (shell, second) = self.next(goal).await;
+            assert_eq!(second.as_ref(), Some(&op));
             self.cut_in(&shell, &op, 60).await;
-            let (shell, third) = self.next(wanted).await;
+            let (shell, third) = self.next(goal).await;
             // Part of a binary may have come through; the rest is then what is left.
-            let Next::Op(op) = third else { panic!("{op} was not done") };
+            let Some(op) = third else { panic!("{op} was not done") };
             // Its answer is lost: this time the next look finds it done.
             drop(perform(&shell, &op, &owner("7-a")).await.expect("done"));
             self.done.push(op.to_string());
@@ -130,19 +130,20 @@ impl Site {
     }
 
     /// Works over one connection that holds.
-    async fn work(&mut self, wanted: &Wanted) {
+    async fn work(&mut self, goal: &Goal) {
         self.done.clear();
         let shell = self.relay.connect("root").await;
         for _ in 0..200 {
             let facts = self.look(&shell).await;
-            match next(wanted, &facts, facts.epoch_s) {
-                Next::Op(op) => {
+            match next(&goal.wanted, &facts, facts.epoch_s) {
+                Next::Do(step) => {
+                    let op = step.op(&goal.materials).expect("a deed");
                     self.done.push(op.to_string());
                     drop(perform(&shell, &op, &owner("7-a")).await.expect("done"));
                 }
                 Next::Wait => tokio::time::sleep(Duration::from_millis(20)).await,
-                Next::Held(due) => {
-                    self.done.push(format!("held: {}", due.join(", ")));
+                Next::Held(held) => {
+                    self.done.push(format!("held: {}", held.due.join(", ")));
                     return;
                 }
                 Next::Done => return,
@@ -161,7 +162,7 @@ async fn an_install_survives_a_cut_before_in_and_after_every_deed() {
     let watch = Watch::begin();
     let mut site = Site::new().await;
     let before = site.host.tree();
-    site.work_under_cuts(Some(&wanted())).await;
+    site.work_under_cuts(Some(&goal())).await;
     let (sent, others): (Vec<&String>, Vec<&String>) =
         site.done.iter().partition(|deed| deed.starts_with("send bytes "));
     // How much of a part comes through before the line breaks is the network's business; what is sent is what was missing.
@@ -171,7 +172,7 @@ async fn an_install_survives_a_cut_before_in_and_after_every_deed() {
         [
             "mark the host as that of edge/store-17",
             "put k3s in place",
-            "write /etc/rancher/k3s/fleetwright.token",
+            "write /etc/rancher/k3s/token",
             "write /etc/rancher/k3s/registries.yaml",
             "write /etc/rancher/k3s/config.yaml",
             "write /etc/systemd/system/k3s.service",
@@ -181,7 +182,7 @@ async fn an_install_survives_a_cut_before_in_and_after_every_deed() {
     );
     let starts = site.host.sh("grep -c '^start' /run/standin/calls");
     assert_eq!(starts, "1", "K3s is started once, whatever happens to the line");
-    assert_eq!(site.host.sh("cat /etc/rancher/k3s/fleetwright.token"), TOKEN);
+    assert_eq!(site.host.sh("cat /etc/rancher/k3s/token"), TOKEN);
     site.work_under_cuts(None).await;
     assert_eq!(site.done, ["uninstall k3s"]);
     assert_eq!(site.host.changes(&before), Vec::<String>::new());
@@ -196,16 +197,15 @@ async fn a_running_host_is_changed_and_upgraded_in_its_turn() {
         return;
     }
     let mut site = Site::new().await;
-    site.work(&wanted()).await;
-    let mut changed = wanted();
+    site.work(&goal()).await;
+    let mut changed = goal();
     let config = format!("token-file: {}\ndebug: true\n", ManagedFile::Token.path());
-    changed.files.insert(ManagedFile::Config, Content::new(config));
+    changed.file(ManagedFile::Config, &config);
     site.work(&changed).await;
     assert_eq!(site.done, ["write /etc/rancher/k3s/config.yaml", "restart k3s.service"]);
-    let mut newer = Wanted { version: version("v1.35.0+k3s1"), ..changed };
-    newer.binary = binary("v1.35.0+k3s1");
-    newer.disruption = Disruption::Held;
-    site.work(&newer).await;
+    let mut newer = changed;
+    newer.version("v1.35.0+k3s1");
+    site.work(&newer.clone().disruption(Disruption::Held)).await;
     assert_eq!(
         site.done,
         [
@@ -214,14 +214,15 @@ async fn a_running_host_is_changed_and_upgraded_in_its_turn() {
             "held: put k3s in place"
         ]
     );
-    newer.disruption = Disruption::Allowed;
     site.work(&newer).await;
     assert_eq!(site.done, ["put k3s in place", "restart k3s.service"]);
     let shell = site.relay.connect("root").await;
     let facts = site.look(&shell).await;
     assert_eq!(facts.version.as_deref(), Some("v1.35.0+k3s1"));
     // Backwards is refused, in words, and nothing is sent.
-    let Next::Refused(reasons) = next(&wanted(), &facts, facts.epoch_s) else { panic!("refused") };
+    let Next::Refused(reasons) = next(&goal().wanted, &facts, facts.epoch_s) else {
+        panic!("refused")
+    };
     let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
     assert_eq!(reasons, ["it runs v1.35.0+k3s1; K3s cannot go back to v1.34.2+k3s1"]);
     // A reboot loses what was loaded together with the process.

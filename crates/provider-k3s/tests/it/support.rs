@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 use fleetwright_names::{HubId, ObjectKey, Owner, Uid};
 use fleetwright_provider_k3s::hosts::{
-    Adoption, Arch, Binary, Blob, Content, Digest, Disruption, K3sVersion, ManagedFile, Needs,
-    Role, Wanted, unit_text,
+    Adoption, Arch, Content, Digest, Disruption, Fetched, K3sVersion, ManagedFile, Materials,
+    Needs, Release, Role, Source, Wanted, WantedFile,
 };
 
 /// Never to be seen in arguments or logs.
@@ -36,35 +36,70 @@ pub(crate) fn version(text: &str) -> K3sVersion {
     K3sVersion::parse(text).expect("version")
 }
 
+/// Which machine this one is.
+pub(crate) const ARCH: Arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::Amd64 };
+
 /// The stand-in as a binary of this version, padded so that it takes several parts.
-pub(crate) fn binary(version: &str) -> Binary {
-    let script = include_str!("../host/k3s.sh").replace("VERSION", version);
+pub(crate) fn binary(version: &str) -> Fetched {
+    let script = include_str!("../host/k3s.py").replace("VERSION", version);
     let bytes = format!("{script}{}", "#".repeat(200_000 - script.len()));
-    let arch = if cfg!(target_arch = "aarch64") { Arch::Arm64 } else { Arch::Amd64 };
-    Binary::new(arch, Digest::of(&bytes), Blob::new(bytes)).expect("binary")
+    Fetched::new(ARCH, Digest::of(&bytes), bytes).expect("binary")
+}
+
+/// What is wanted of a host, and what it takes to get there.
+#[derive(Debug, Clone)]
+pub(crate) struct Goal {
+    pub(crate) wanted: Wanted,
+    pub(crate) materials: Materials,
+}
+
+impl Goal {
+    pub(crate) fn file(&mut self, file: ManagedFile, text: &str) {
+        let content = Content::new(text.to_owned());
+        let exactly = WantedFile::exactly(content.digest().clone());
+        self.wanted.files.insert(file, exactly);
+        self.materials.files.insert(file, content);
+    }
+
+    pub(crate) fn version(&mut self, text: &str) {
+        let binary = binary(text);
+        let release = Release { arch: ARCH, digest: binary.digest().clone() };
+        self.wanted.version = version(text);
+        self.wanted.source = Source::Sent(Some(release));
+        self.materials.binary = Some(binary);
+    }
+
+    pub(crate) fn disruption(mut self, disruption: Disruption) -> Self {
+        self.wanted.disruption = disruption;
+        self
+    }
 }
 
 /// A server as it is wanted in most tests.
-pub(crate) fn wanted() -> Wanted {
-    let config = format!("cluster-init: true\ntoken-file: {}\n", ManagedFile::Token.path());
-    let registries = format!(
-        "configs:\n  registry.example:\n    auth: {{username: till, password: {PASSWORD:?}}}\n"
-    );
-    let files = BTreeMap::from([
-        (ManagedFile::Token, Content::new(TOKEN.to_owned())),
-        (ManagedFile::Registries, Content::new(registries)),
-        (ManagedFile::Config, Content::new(config)),
-        (ManagedFile::Unit(Role::Server), Content::new(unit_text(Role::Server))),
-    ]);
-    Wanted {
+pub(crate) fn goal() -> Goal {
+    let wanted = Wanted {
         owner: owner("7-a"),
         adoption: Adoption::Never,
         role: Role::Server,
         version: version("v1.34.2+k3s1"),
-        binary: binary("v1.34.2+k3s1"),
-        files,
+        source: Source::Sent(None),
+        images: None,
+        files: BTreeMap::new(),
+        sysctls: BTreeMap::new(),
         needs: Needs { memory_kib: 1, data_kib: 1, ..Needs::of(Role::Server, true) },
-        disruption: Disruption::Allowed,
-        part_bytes: 150_000,
-    }
+        disruption: Disruption::Upgrade,
+    };
+    let materials = Materials { part_bytes: Some(150_000), ..Materials::default() };
+    let mut goal = Goal { wanted, materials };
+    goal.version("v1.34.2+k3s1");
+    goal.file(ManagedFile::Token, TOKEN);
+    let config = format!("cluster-init: true\ntoken-file: {}\n", ManagedFile::Token.path());
+    goal.file(ManagedFile::Config, &config);
+    goal.file(
+        ManagedFile::Registries,
+        &format!(
+            "configs:\n  registry.example:\n    auth: {{username: till, password: {PASSWORD:?}}}\n"
+        ),
+    );
+    goal
 }

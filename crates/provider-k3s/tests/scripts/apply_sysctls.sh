@@ -1,4 +1,4 @@
-# fleetwright deed: apply-sysctls
+# fleetwright deed: apply-sysctls {}
 set -eu
 umask 077
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -13,6 +13,7 @@ fail() {
 echo
 say begin ok
 digest_of() { sha256sum <"$1" | cut -d ' ' -f 1; }
+last_of() { printf '%s\n' "$1" | grep . | tail -n 1 || :; }
 marker='/etc/fleetwright/owner'
 file='/etc/sysctl.d/90-kubelet.conf'
 ours='fleetwright 1

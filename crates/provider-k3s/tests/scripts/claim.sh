@@ -1,4 +1,4 @@
-# fleetwright deed: change-marker
+# fleetwright deed: change-marker {"now":"fleetwright 1\nhub ab12\nobject edge/store-17\nuid 7-a","was":null}
 set -eu
 umask 077
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -13,6 +13,7 @@ fail() {
 echo
 say begin ok
 digest_of() { sha256sum <"$1" | cut -d ' ' -f 1; }
+last_of() { printf '%s\n' "$1" | grep . | tail -n 1 || :; }
 marker='/etc/fleetwright/owner'
 was=''
 now='fleetwright 1

@@ -1,4 +1,4 @@
-# fleetwright deed: write-file
+# fleetwright deed: write-file {"digest":"868bde223eae624bd9c92dd4022d7e9ac1fa90755dfa13596dc9ce0c465bbc4b","mode":"600","path":"/etc/rancher/k3s/config.yaml"}
 set -eu
 umask 077
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -13,6 +13,7 @@ fail() {
 echo
 say begin ok
 digest_of() { sha256sum <"$1" | cut -d ' ' -f 1; }
+last_of() { printf '%s\n' "$1" | grep . | tail -n 1 || :; }
 marker='/etc/fleetwright/owner'
 file='/etc/rancher/k3s/config.yaml'
 digest='868bde223eae624bd9c92dd4022d7e9ac1fa90755dfa13596dc9ce0c465bbc4b'
@@ -27,10 +28,18 @@ if [ ! -f "$marker" ]; then
 elif [ "$(cat "$marker")" != "$ours" ]; then
   fail not-ours "$(head -n 4 "$marker" | tr '\n' ' ')"
 fi
+# Of K3s's data only the outermost folder is for everybody, as K3s itself makes them.
+own_folder() {
+  (umask 022 && case $1 in
+    /var/lib/rancher/k3s/*) mkdir -p /var/lib/rancher/k3s ;;
+    *) mkdir -p "${1%/*}" ;;
+  esac)
+  mkdir -p "${1%/*}"
+}
 # Puts one whole file in place or leaves the old one. Reads the content from standard input.
 changed=no
 if [ ! -f "$file" ] || [ "$(digest_of "$file")" != "$digest" ]; then
-  (umask 022 && mkdir -p "${file%/*}")
+  own_folder "$file"
   new=$file.fleetwright-new
   # A new file each time: a run that was cut off may still hold the old one open.
   rm -f "$new"

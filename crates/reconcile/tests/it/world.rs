@@ -43,6 +43,10 @@ pub(crate) struct Script {
     pub(crate) no_finalizer: bool,
     /// What never ends: `read`, `observe`, or a step.
     pub(crate) hangs: Option<&'static str>,
+    /// A step that takes its time.
+    pub(crate) slow: Option<(&'static str, Duration)>,
+    /// Steps whose names begin so may run side by side.
+    pub(crate) together: Option<&'static str>,
     /// The gate closes after so many looks at it.
     pub(crate) gate_closes_after: Option<usize>,
 }
@@ -384,6 +388,9 @@ impl Controller for Scripted {
             panic!("{step} is not in the script");
         };
         self.hang_at(name).await;
+        if let Some((_, time)) = self.script.slow.filter(|(slow, _)| slow == name) {
+            tokio::time::sleep(time).await;
+        }
         self.world
             .touch(|inner| {
                 inner.log.push(format!("act {name}"));
@@ -396,6 +403,11 @@ impl Controller for Scripted {
                 Ok(())
             })
             .await
+    }
+
+    fn together(&self, (): &(), step: &Step) -> bool {
+        let Some(prefix) = self.script.together else { return false };
+        matches!(step, Step::Hub(HubStep::DeleteConnection { name, .. }) if name.starts_with(prefix))
     }
 
     fn status(

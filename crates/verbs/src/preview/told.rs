@@ -243,6 +243,7 @@ mod tests {
             provider_config: "aws".to_owned(),
             region: "eu-west-1".to_owned(),
             external_name: "shop-one".to_owned(),
+            site: String::new(),
         };
         let owner = Owner {
             hub: HubId::new("00000000-0000-0000-0000-000000000001").expect("a hub"),

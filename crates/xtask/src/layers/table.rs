@@ -58,7 +58,9 @@ pub(super) const PLACES: &[Place] = &[
     place("plan", Pure, &[]),
     // Rendering starts from what `plan` calls desired; both stay pure.
     place("render", Pure, &["plan"]),
-    place("apiserver-core", Pure, &[]),
+    place("apiserver-kinds", Pure, &[]),
+    place("apiserver-apply", Pure, &[]),
+    place("apiserver-core", Pure, &["apiserver-kinds", "apiserver-apply"]),
     place("provider", Contract, &[]),
     place("telemetry", Contract, &[]),
     place("provider-eks", Providers, &[]),
@@ -75,6 +77,7 @@ pub(super) const PLACES: &[Place] = &[
     place("gateway", DataPlane, &["dataplane-types", "names", "errclass", "telemetry"]),
     place("runtime", DataPlane, &["dataplane-types", "names", "errclass", "telemetry"]),
     place("sim", Tests, &[]),
+    place("bench", Tests, &[]),
     place("e2e", Tests, &[]),
     place("xtask", Tests, &[]),
 ];

@@ -12,7 +12,8 @@ use fleetwright_plan::{
 use fleetwright_reconcile::{Conditions, Failure};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Declared, Progress, pools, unseen};
+use super::{Declared, Progress, hosts, pools, unseen};
+use crate::managed_cluster::certificates;
 
 /// A cloud that does not answer for this long is told as Unknown.
 const GRACE: Duration = Duration::from_secs(300);
@@ -30,7 +31,7 @@ pub(super) fn tell(
     let cluster = declared.cluster.as_ref();
     synced(cluster, progress, snapshot, conditions);
     if !in_grace(snapshot, conditions) {
-        control_plane(snapshot, observed, conditions);
+        control_plane(snapshot, observed, (progress, declared.now), conditions);
         node_pools(cluster, progress, snapshot, conditions);
     }
     credentials(progress, declared.now, conditions);
@@ -69,8 +70,10 @@ fn in_grace(snapshot: Option<&Snapshot>, conditions: &Conditions) -> bool {
 fn control_plane(
     snapshot: Option<&Snapshot>,
     observed: Option<&Observed>,
+    (progress, now): (&Progress, Timestamp),
     conditions: &mut Conditions,
 ) {
+    let by_hand = progress.desired.as_ref().is_some_and(|desired| desired.rules.cloud.by_hand);
     let Some(snapshot) = snapshot else {
         conditions.expect(Type::ControlPlaneReady);
         return;
@@ -78,7 +81,14 @@ fn control_plane(
     let (is, reason, message) = match &snapshot.cluster {
         Seen::Unknown { why, .. } => (Is::Unknown, "NotSeen", why.clone()),
         Seen::Absent => (Is::False, "Absent", "there is no control plane yet".to_owned()),
-        Seen::Present(seen) => standing(seen, observed),
+        Seen::Present(seen) => {
+            let (is, reason, mut message) = standing(seen, observed, by_hand);
+            if let Some(words) = certificates::words(seen, now) {
+                message.push_str("; ");
+                message.push_str(&words);
+            }
+            (is, reason, message)
+        }
     };
     conditions.set(Type::ControlPlaneReady, is, reason, message);
 }
@@ -87,16 +97,23 @@ fn control_plane(
 const NO_WAY_IN: &str = "NoWayIn";
 
 /// How a control plane stands that is there, and what the cloud says is wrong with it.
-fn standing(seen: &SeenCluster, observed: Option<&Observed>) -> Told {
+fn standing(seen: &SeenCluster, observed: Option<&Observed>, by_hand: bool) -> Told {
+    let (making, deleting, who) = if by_hand {
+        (
+            "its servers are being installed",
+            "it is being removed from its servers",
+            "no server gives",
+        )
+    } else {
+        ("the cloud is making it", "the cloud is deleting it", "the cloud does not give")
+    };
     let whose = observed.and_then(|observed| observed.belongs_to.as_deref());
     let (is, reason, mut message) = match (seen.phase, no_way_in(observed)) {
         (Phase::Failed, _) => return (Is::False, "Failed", seen.trouble.clone()),
-        (Phase::Creating, _) => (Is::False, "Creating", "the cloud is making it".to_owned()),
-        (Phase::Deleting, _) => (Is::False, "Deleting", "the cloud is deleting it".to_owned()),
+        (Phase::Creating, _) => (Is::False, "Creating", making.to_owned()),
+        (Phase::Deleting, _) => (Is::False, "Deleting", deleting.to_owned()),
         (Phase::Active | Phase::Updating, Some(missing)) if whose.is_none() => {
-            let message = format!(
-                "the control plane runs, but the cloud does not give the {missing} of its API"
-            );
+            let message = format!("the control plane runs, but {who} the {missing} of its API");
             (Is::False, NO_WAY_IN, message)
         }
         (Phase::Active, _) => (Is::True, "Available", "the control plane is active".to_owned()),
@@ -133,7 +150,12 @@ fn node_pools(
         conditions.expect(Type::NodePoolsReady);
         return;
     };
-    let (is, reason, message) = pools::ready(cluster, snapshot, progress.plan.as_ref());
+    let (is, reason, message) = match &progress.desired {
+        Some(desired) if cluster.spec.k3s.is_some() => {
+            hosts::ready(cluster, snapshot, |part| desired.knows(part))
+        }
+        _ => pools::ready(cluster, snapshot, progress.plan.as_ref()),
+    };
     conditions.set(Type::NodePoolsReady, is, reason, message);
 }
 

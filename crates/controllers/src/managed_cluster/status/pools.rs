@@ -44,7 +44,7 @@ pub(super) fn observed(before: &[ObservedPool], snapshot: &Snapshot) -> Vec<Obse
     snapshot.pools.iter().filter_map(pool).collect()
 }
 
-const fn phase(phase: Phase) -> &'static str {
+pub(super) const fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Creating => "Creating",
         Phase::Active => "Active",

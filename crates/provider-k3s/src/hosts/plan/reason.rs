@@ -26,7 +26,7 @@ pub enum Reason {
         host: String,
     },
     /// Not what its publisher says it is.
-    #[error("the binary's digest is {got}, its publisher says {expected}; fetch it again")]
+    #[error("the file's digest is {got}, its publisher says {expected}; fetch it again")]
     Digest {
         /// Of what we hold.
         got: String,
@@ -144,6 +144,64 @@ pub enum Reason {
         result: String,
         /// The service.
         service: String,
+    },
+    /// No binary where somebody else was to put one.
+    #[error(
+        "there is no K3s at {path}, and `source: Preinstalled` says that you put it there; do so"
+    )]
+    NoBinary {
+        /// Where it should be.
+        path: String,
+    },
+    /// Another version than declared, where somebody else installs it.
+    #[error(
+        "the K3s that you put there is {installed}, declared is {wanted}; install that version, or declare the one that is there"
+    )]
+    OtherVersion {
+        /// What is there.
+        installed: String,
+        /// What is declared.
+        wanted: K3sVersion,
+    },
+    /// A version to send that could not be had.
+    #[error(
+        "the release of K3s {wanted} for it could not be had; see the last error of fetching it"
+    )]
+    NoRelease {
+        /// What is declared.
+        wanted: K3sVersion,
+    },
+    /// Its data lies elsewhere.
+    #[error(
+        "its K3s keeps its data in {path}, which is not supported; move it to /var/lib/rancher/k3s"
+    )]
+    DataDir {
+        /// Where it lies.
+        path: String,
+    },
+    /// A drop-in would overrule us.
+    #[error(
+        "/etc/rancher/k3s/config.yaml.d/{file} is not ours and overrules what is declared; declare what it sets in `k3s.config`, \
+         and remove it"
+    )]
+    DropIn {
+        /// Its name.
+        file: String,
+    },
+    /// Its unit gives K3s settings that we would lose.
+    #[error(
+        "its unit gives K3s {flags}, which would be lost; declare what they set, write them to /etc/rancher/k3s/config.yaml, and \
+         take them out of the unit"
+    )]
+    Flags {
+        /// Names of flags and variables.
+        flags: String,
+    },
+    /// A second K3s.
+    #[error("{unit} is a K3s under another name; uninstall it")]
+    OtherUnit {
+        /// The unit.
+        unit: String,
     },
     /// A declaration without what every host needs.
     #[error("nothing is declared for {path}")]

@@ -48,8 +48,19 @@ if [ -f "$marker" ]; then head -n 8 "$marker" | sed 's/^/fw1 marker=/'; fi
 if [ -f "$binary" ]; then
   say version "$("$binary" --version 2>/dev/null | head -n 1 | cut -d ' ' -f 3 || :)"
 fi
-for part in "${binary%/*}"/.k3s-*.part; do
+images=/var/lib/rancher/k3s/agent/images
+for part in "${binary%/*}"/.k3s-*.part "${binary%/*}"/.k3s-*.whole "$images"/.k3s-*.part "$images"/.k3s-*.whole; do
   if [ -f "$part" ]; then say part "$(($(wc -c <"$part"))) $part"; fi
+done
+for archive in "$images"/fleetwright-airgap-images.*; do
+  if [ -f "$archive" ]; then
+    noted=$(cat "$images/.fleetwright-noted" 2>/dev/null || :)
+    if [ "${noted#* }" = "$(stat -c '%i %s %Z' "$archive")" ]; then
+      say file "${noted%% *}  $archive"
+    else
+      say file "$(digest_of "$archive")  $archive"
+    fi
+  fi
 done
 # Absent files are no error.
 # shellcheck disable=SC2086
@@ -57,12 +68,43 @@ sha256sum "$binary" $files 2>/dev/null | sed 's/^/fw1 file=/' || :
 # shellcheck disable=SC2086
 stat -c 'fw1 mode=%a %u:%g %n' $files 2>/dev/null || :
 if [ -r "$loaded" ]; then sed 's/^/fw1 loaded=/' "$loaded"; fi
-if [ -f /var/lib/rancher/k3s/server/db/state.db ]; then say data sqlite; fi
-if [ -d /var/lib/rancher/k3s/server/db/etcd ]; then say data etcd; fi
-if [ -d /var/lib/rancher/k3s/server ]; then say data server; fi
-if [ -d /var/lib/rancher/k3s/agent ]; then say data agent; fi
+# Its own settings that change where to look, and drop-ins that are not ours.
+for key in data-dir node-name; do
+  cat /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/*.yaml 2>/dev/null |
+    sed -n "s/^$key:[ \"']*\([^\"' #]*\).*/fw1 setting=$key \1/p" | tail -n 1
+done
+for file in /etc/rancher/k3s/config.yaml.d/*.yaml /etc/rancher/k3s/config.yaml.d/*.yml; do
+  case " $files " in
+    *" $file "*) ;;
+    *) if [ -f "$file" ]; then say dropin "${file##*/}"; fi ;;
+  esac
+done
+data=/var/lib/rancher/k3s
+if [ -f $data/server/db/state.db ]; then say data sqlite; fi
+if [ -d $data/server/db/etcd ]; then say data etcd; fi
+# Not the folders themselves: manifests and images are put there before the first start.
+if [ -d $data/server/tls ] || [ -d $data/server/cred ]; then say data server; fi
+if [ -e $data/agent/client-ca.crt ] || [ -d $data/agent/etc ] || [ -d $data/agent/containerd ]; then say data agent; fi
+if [ -s $data/server/token ]; then
+  say server_token "$(awk '{ print; exit }' $data/server/token | sha256sum | cut -d ' ' -f 1)"
+fi
+# The first certificate of each file is its own, those that follow vouch for it.
+for file in "$data"/server/tls/*.crt "$data"/server/tls/etcd/*.crt "$data"/agent/*.crt; do
+  if [ -f "$file" ]; then
+    printf 'fw1 cert=%s ' "${file#"$data"/}"
+    awk '/^-----BEGIN/ { inside = 1; next } /^-----END/ { exit } inside { printf "%s", $0 }' "$file"
+    echo
+  fi
+done
+(cd $data/server/db/snapshots 2>/dev/null && stat -c '%s %Y %n' -- * 2>/dev/null | sort -k 2,2nr | head -n 50 |
+  awk '{ size = $1; when = $2; sub(/^[0-9]+ [0-9]+ /, ""); print "fw1 snapshot=" size " " when " " $0 }') || :
 for file in /etc/systemd/system/k3s*.service; do
-  if [ -f "$file" ]; then say unit "${file##*/}"; fi
+  if [ -f "$file" ]; then
+    say unit "${file##*/}"
+    # What it gives K3s, by name: values may be secrets.
+    awk '/^ExecStart=/ { inside = 1 } inside { print; if (!/\\$/) inside = 0 }' "$file" | grep -o -e '--[a-z][a-z0-9-]*' | sed 's/^/fw1 flag=/' || :
+    sed -n 's/^\(K3S_[A-Z_]*\)=.*/fw1 flag=\1/p' "$file.env" 2>/dev/null || :
+  fi
 done
 # A block of lines a service, with an empty line between two.
 systemctl show k3s.service k3s-agent.service -p Id -p LoadState -p ActiveState -p SubState \

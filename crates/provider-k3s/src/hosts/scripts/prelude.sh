@@ -12,3 +12,4 @@ fail() {
 echo
 say begin ok
 digest_of() { sha256sum <"$1" | cut -d ' ' -f 1; }
+last_of() { printf '%s\n' "$1" | grep . | tail -n 1 || :; }

@@ -31,18 +31,29 @@ fi
 for link in cni0 flannel.1 flannel-v6.1 flannel-wg kube-ipvs0; do
   if [ -e "/sys/class/net/$link" ]; then ip link delete "$link" 2>/dev/null || :; fi
 done
-for name in kubectl crictl ctr; do
-  case $(readlink "${binary%/*}/$name" 2>/dev/null || :) in
-    k3s | "$binary") rm -f "${binary%/*}/$name" ;;
-  esac
+if [ ! -f "$keep" ]; then
+  for name in kubectl crictl ctr; do
+    case $(readlink "${binary%/*}/$name" 2>/dev/null || :) in
+      k3s | "$binary") rm -f "${binary%/*}/$name" ;;
+    esac
+  done
+fi
+for file in $files; do
+  if [ "$file" != "$keep" ]; then rm -f "$file"; fi
 done
-for file in $files; do rm -f "$file"; done
-for folder in /etc/rancher/k3s /var/lib/rancher/k3s /var/lib/kubelet /run/k3s /run/flannel "${loaded%/*}"; do
+for unit in k3s k3s-agent; do
+  rm -f "/etc/systemd/system/$unit.service.env" "${binary%/*}/$unit-uninstall.sh"
+  rmdir "/etc/systemd/system/$unit.service.d" 2>/dev/null || :
+done
+rm -f "${binary%/*}/k3s-killall.sh"
+for folder in /etc/rancher/k3s /etc/rancher/node /var/lib/rancher/k3s /var/lib/kubelet /run/k3s /run/flannel "${loaded%/*}"; do
   # A folder that is a disk of its own stays, empty.
   rm -rf "$folder" 2>/dev/null || [ -z "$(ls -A "$folder")" ] || fail busy "$folder"
 done
-rm -f "$binary" "${binary%/*}"/.k3s-*.part
+rm -f "${binary%/*}"/.k3s-*.part "${binary%/*}"/.k3s-*.whole
+# One that somebody else put there stays theirs.
+if [ ! -f "$keep" ]; then rm -f "$binary"; fi
 systemctl daemon-reload 2>/dev/null || :
-rm -f "$marker"
+rm -f "$marker" "$keep"
 rmdir "${marker%/*}" /etc/rancher /var/lib/rancher 2>/dev/null || :
 say changed yes

@@ -1,7 +1,7 @@
 # Puts one whole file in place or leaves the old one. Reads the content from standard input.
 changed=no
 if [ ! -f "$file" ] || [ "$(digest_of "$file")" != "$digest" ]; then
-  (umask 022 && mkdir -p "${file%/*}")
+  own_folder "$file"
   new=$file.fleetwright-new
   # A new file each time: a run that was cut off may still hold the old one open.
   rm -f "$new"

@@ -6,16 +6,17 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fleetwright_provider_k3s::hosts::{
-    Answer, Change, Ended, HostFacts, HostOp, HostWire, OpError, Output, Request, WireError,
-    boot_command, perform,
+    Answer, Change, Ended, HostFacts, HostOp, HostWire, Next, OpError, Output, Request, WireError,
+    boot_command, next, perform,
 };
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 
-use super::owner;
+use super::{Goal, owner};
 
 /// A running host. Ends with the test, however that ends.
 pub(crate) struct Host {
@@ -179,6 +180,29 @@ impl<'a> Shell<'a> {
             Answer::Done(change) => change,
             other => panic!("{op}: {other:?}"),
         }
+    }
+
+    /// Works on the host until nothing is left to do; what was done.
+    pub(crate) async fn settle(&self, goal: &Goal) -> Vec<String> {
+        let mut done = Vec::new();
+        for _ in 0..200 {
+            let facts = self.look().await;
+            match next(&goal.wanted, &facts, facts.epoch_s) {
+                Next::Do(step) => {
+                    let op = step.op(&goal.materials).expect("a deed");
+                    done.push(op.to_string());
+                    self.try_op(&op, "7-a").await.expect("done");
+                }
+                Next::Wait => tokio::time::sleep(Duration::from_millis(20)).await,
+                Next::Held(held) => {
+                    done.push(format!("held: {}", held.due.join(", ")));
+                    return done;
+                }
+                Next::Done => return done,
+                other @ Next::Refused(_) => panic!("{other:?}"),
+            }
+        }
+        panic!("it does not end: {done:?}")
     }
 
     /// The words of a deed that fails.

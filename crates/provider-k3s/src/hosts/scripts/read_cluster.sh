@@ -1,0 +1,20 @@
+# What the cluster says of itself, asked on one of its servers; changes nothing.
+if kubectl get --raw /readyz >/dev/null 2>&1; then
+  say ready yes
+  # shellcheck disable=SC2016
+  template='{{range .items}}{{$ready := false}}{{$since := ""}}{{$etcd := "none"}}{{range .status.conditions}}{{if eq .type "Ready"}}{{if eq .status "True"}}{{$ready = true}}{{else}}{{$since = .lastTransitionTime}}{{end}}{{end}}{{if eq .type "EtcdIsVoter"}}{{if eq .status "True"}}{{$etcd = "voter"}}{{else if eq .reason "MemberIsLearner"}}{{$etcd = "learner"}}{{end}}{{end}}{{end}}{{$address := ""}}{{range .status.addresses}}{{if and (eq .type "InternalIP") (eq $address "")}}{{$address = .address}}{{end}}{{end}}fw1 node={"name":{{printf "%q" .metadata.name}},"uid":{{printf "%q" .metadata.uid}},"version":{{printf "%q" .status.nodeInfo.kubeletVersion}},"ready":{{$ready}},"unready_since":{{printf "%q" $since}},"unschedulable":{{if .spec.unschedulable}}true{{else}}false{{end}},"address":{{printf "%q" $address}},"etcd":{{printf "%q" $etcd}},"roles":[{{$comma := ""}}{{range $name, $value := .metadata.labels}}{{if eq $name "node-role.kubernetes.io/control-plane"}}{{$comma}}"control-plane"{{$comma = ","}}{{end}}{{if eq $name "node-role.kubernetes.io/etcd"}}{{$comma}}"etcd"{{$comma = ","}}{{end}}{{end}}],"in_turn":{{with .metadata.annotations}}{{with index . "fleetwright.dev/in-turn"}}{{printf "%q" .}}{{else}}null{{end}}{{else}}null{{end}}}{{"\n"}}{{end}}'
+  kubectl get nodes --output go-template="$template" || fail absent 'the list of nodes'
+else
+  say ready no
+fi
+authority=/var/lib/rancher/k3s/server/tls/server-ca.crt
+if [ -s "$authority" ]; then
+  say ca "$(base64 <"$authority" | tr -d '\n')"
+fi
+if [ -s "$token" ]; then
+  # Its own awk: a line without an end gets one.
+  say token "$(awk '{ print; exit }' "$token" | sha256sum | cut -d ' ' -f 1)"
+fi
+"$binary" secrets-encrypt status 2>/dev/null | awk -F ': *' '
+  $1 == "Encryption Status" { sub(/[, ].*/, "", $2); print "fw1 encryption=" tolower($2) }
+  $1 == "Current Rotation Stage" { print "fw1 encryption_stage=" $2 }' || :
