@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask {check, test, layers, codegen, sim, e2e, moto}`. CI calls nothing else, so a
+//! Developer tasks: `cargo xtask {check, test, layers, codegen, sim, e2e, moto, fuzz}`. CI calls nothing else, so a
 //! laptop runs what CI runs.
 //!
 //! It does no work of the product and nothing depends on it. Of our own crates it uses only
@@ -12,6 +12,7 @@ mod codegen;
 mod docs;
 mod doctests;
 mod e2e;
+mod fuzz;
 mod layers;
 mod moto;
 mod process;
@@ -49,6 +50,8 @@ enum Task {
     E2e(e2e::Options),
     /// What we send to EKS, tried on moto, somebody else's emulated EKS
     Moto,
+    /// What strangers send, made up by libFuzzer; needs a nightly compiler
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Sim(options) => sim::run(&workspace, &options),
         Task::E2e(options) => e2e::run(&workspace, &options),
         Task::Moto => moto::run(&workspace),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

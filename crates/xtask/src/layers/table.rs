@@ -58,7 +58,9 @@ pub(super) const PLACES: &[Place] = &[
     place("plan", Pure, &[]),
     // Rendering starts from what `plan` calls desired; both stay pure.
     place("render", Pure, &["plan"]),
-    place("apiserver-core", Pure, &[]),
+    place("apiserver-kinds", Pure, &[]),
+    place("apiserver-apply", Pure, &[]),
+    place("apiserver-core", Pure, &["apiserver-apply", "apiserver-kinds"]),
     place("provider", Contract, &[]),
     place("telemetry", Contract, &[]),
     place("provider-eks", Providers, &[]),
