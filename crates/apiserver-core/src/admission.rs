@@ -1,23 +1,24 @@
-//! ValidatingAdmissionPolicies: which requests an administrator's CEL expressions refuse.
+//! Admission: what is refused although it is valid. ValidatingAdmissionPolicies, here; Pod Security
+//! in [`pod_security`].
 //!
-//! A named subset of `admissionregistration.k8s.io/v1`: resource rules, namespace and object
-//! selectors, validations with message, messageExpression and reason, failurePolicy Fail,
-//! bindings that Deny. A policy that needs more is refused when it is written ([`check_policy`]),
-//! since a policy that is stored but not applied would be a false promise. Texts follow
-//! kube-apiserver 1.36.
-//!
-//! Who asks is not known here, so `request.userInfo` and `authorizer` are refused as well.
+//! Of `admissionregistration.k8s.io/v1` policies everything is evaluated but what needs to know who
+//! asks (`request.userInfo`, `authorizer`): a policy that needs that is refused when it is written,
+//! since a policy that is stored but not applied would be a false promise. There is no audit log,
+//! so the action Audit and audit annotations come to nothing. Texts follow kube-apiserver 1.36.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::scheme::ResourceType;
 use crate::selector::LabelSelector;
-use crate::status::{ApiError, Cause};
+use crate::status::ApiError;
 
 mod cel;
+pub mod pod_security;
+mod written;
+
+pub(crate) use written::{check_binding, check_policy, default_binding, default_policy};
 
 const GROUP: &str = "admissionregistration.k8s.io";
-const REASONS: [&str; 4] = ["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"];
 
 /// What a request would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +62,14 @@ pub struct Request<'a> {
     pub dry_run: bool,
 }
 
+/// Where the objects are that policies take their parameters from.
+pub trait Params {
+    /// All objects of a kind, in one namespace or (for None) in none.
+    fn of_kind(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Vec<Value>;
+}
+
 /// Asks every policy that a binding puts into force. The first refusal in order of the bindings
-/// is the answer.
+/// is the answer; else there may be warnings.
 ///
 /// # Errors
 /// What the policy says: 422 unless its validation names another reason.
@@ -70,10 +77,12 @@ pub fn admit(
     policies: &[&Value],
     bindings: &[&Value],
     request: &Request<'_>,
-) -> Result<(), ApiError> {
+    params: &dyn Params,
+) -> Result<Vec<String>, ApiError> {
+    let mut warnings = Vec::new();
     // Upstream too keeps policies from locking their own kinds.
     if request.rt.group == GROUP {
-        return Ok(());
+        return Ok(warnings);
     }
     for binding in bindings {
         let name = &binding["spec"]["policyName"];
@@ -85,16 +94,19 @@ pub fn admit(
         if matches(&policy["spec"]["matchConstraints"], true, request)
             && (everywhere || matches(&binding["spec"]["matchResources"], false, request))
         {
-            evaluate(policy, binding, request)?;
+            let pair = Pair { policy, binding, request };
+            warnings.extend(pair.evaluate(params)?);
         }
     }
-    Ok(())
+    Ok(warnings)
 }
 
 /// `strict`: without rules nothing matches (a policy); else everything does (a binding).
 fn matches(resources: &Value, strict: bool, request: &Request<'_>) -> bool {
     let rules = resources["resourceRules"].as_array().map_or(&[][..], Vec::as_slice);
     let ruled = if rules.is_empty() { !strict } else { rules.iter().any(|r| fits(r, request)) };
+    let excluded = resources["excludeResourceRules"].as_array().into_iter().flatten();
+    let ruled = ruled && !excluded.into_iter().any(|rule| fits(rule, request));
     let selects = |selector: &Value, object: Option<&Value>| {
         let selector = LabelSelector::from_object(selector);
         object.is_some_and(|object| selector.is_ok_and(|selector| selector.matches(object)))
@@ -138,182 +150,150 @@ fn fits(rule: &Value, request: &Request<'_>) -> bool {
             || names("resourceNames").iter().any(|name| name == request.name))
 }
 
-fn evaluate(policy: &Value, binding: &Value, request: &Request<'_>) -> Result<(), ApiError> {
-    let validations = policy["spec"]["validations"].as_array().map_or(&[][..], Vec::as_slice);
-    let context = cel::context(request);
-    for validation in validations {
-        let Err(said) = validate(validation, &context) else {
-            continue;
-        };
-        let text = |object: &Value| object["metadata"]["name"].as_str().unwrap_or("").to_owned();
-        let message = format!(
-            "ValidatingAdmissionPolicy '{}' with binding '{}' denied request: {said}",
-            text(policy),
-            text(binding)
-        );
-        let reason = validation["reason"].as_str().unwrap_or_default();
-        return Err(ApiError::denied(request.rt, request.name, reason, message));
+/// A policy, what puts it into force, and what it is asked about.
+struct Pair<'a> {
+    policy: &'a Value,
+    binding: &'a Value,
+    request: &'a Request<'a>,
+}
+
+impl Pair<'_> {
+    fn evaluate(&self, params: &dyn Params) -> Result<Vec<String>, ApiError> {
+        let spec = &self.policy["spec"];
+        let list = |field: &str| spec[field].as_array().map_or(&[][..], Vec::as_slice);
+        let strict = spec["failurePolicy"] != "Ignore";
+        let mut warnings = Vec::new();
+        for param in self.params(params)? {
+            let mut context = cel::context(self.request, &param);
+            match self.conditions_hold(&context) {
+                Ok(true) => {}
+                Err(why) if strict => return Err(self.denied("", &why)),
+                Ok(false) | Err(_) => continue,
+            }
+            let failed = cel::add_variables(&mut context, list("variables"));
+            for validation in list("validations") {
+                let said = match validate(validation, &context, &failed) {
+                    Ok(()) => continue,
+                    Err(Refusal::Failed(_)) if !strict => continue,
+                    Err(Refusal::Failed(said) | Refusal::Refused(said)) => said,
+                };
+                if self.acts("Deny") {
+                    return Err(self.denied(text(validation, "reason"), &said));
+                }
+                if self.acts("Warn") {
+                    let [policy, binding] = self.names();
+                    warnings.push(format!(
+                        "Validation failed for ValidatingAdmissionPolicy '{policy}' with binding \
+                         '{binding}': {said}"
+                    ));
+                }
+            }
+        }
+        Ok(warnings)
     }
-    Ok(())
+
+    fn names(&self) -> [&str; 2] {
+        [self.policy, self.binding].map(|object| object["metadata"]["name"].as_str().unwrap_or(""))
+    }
+
+    fn acts(&self, action: &str) -> bool {
+        let actions = self.binding["spec"]["validationActions"].as_array();
+        actions.is_some_and(|actions| actions.iter().any(|known| known == action))
+    }
+
+    fn denied(&self, reason: &str, said: &str) -> ApiError {
+        let [policy, binding] = self.names();
+        let message = format!(
+            "ValidatingAdmissionPolicy '{policy}' with binding '{binding}' denied request: {said}"
+        );
+        ApiError::denied(self.request.rt, self.request.name, reason, message)
+    }
+
+    /// What `params` is, once for each evaluation: null for policies without parameters.
+    fn params(&self, params: &dyn Params) -> Result<Vec<Value>, ApiError> {
+        let kind = &self.policy["spec"]["paramKind"];
+        let reference = &self.binding["spec"]["paramRef"];
+        if kind.is_null() || reference.is_null() {
+            return Ok(vec![Value::Null]);
+        }
+        let own = self.request.namespace.and_then(|n| n["metadata"]["name"].as_str());
+        let namespace = reference["namespace"].as_str().filter(|name| !name.is_empty()).or(own);
+        let mut found = params.of_kind(text(kind, "apiVersion"), text(kind, "kind"), namespace);
+        match reference["name"].as_str().filter(|name| !name.is_empty()) {
+            Some(name) => found.retain(|object| object["metadata"]["name"] == name),
+            None => {
+                let selector = LabelSelector::from_object(&reference["selector"]);
+                found.retain(|object| selector.as_ref().is_ok_and(|s| s.matches(object)));
+            }
+        }
+        if found.is_empty() && reference["parameterNotFoundAction"] != "Allow" {
+            let why = "failed to configure binding: no params found for policy binding with `Deny` \
+                       parameterNotFoundAction";
+            return Err(self.denied("", why));
+        }
+        Ok(found)
+    }
+
+    /// Err says which condition could not be evaluated.
+    fn conditions_hold(&self, context: &cel::Context<'_>) -> Result<bool, String> {
+        let conditions = self.policy["spec"]["matchConditions"].as_array();
+        for condition in conditions.into_iter().flatten() {
+            match cel::evaluate(text(condition, "expression"), context) {
+                Ok(cel::Answer::Bool(true)) => {}
+                Ok(_) => return Ok(false),
+                Err(why) => {
+                    let expression = text(condition, "expression");
+                    return Err(format!("expression '{expression}' resulted in error: {why}"));
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Why a validation did not pass, in words for whoever asks.
+enum Refusal {
+    /// It is not true.
+    Refused(String),
+    /// It could not be evaluated.
+    Failed(String),
 }
 
 fn text<'a>(validation: &'a Value, field: &str) -> &'a str {
     validation[field].as_str().unwrap_or_default().trim()
 }
 
-/// Err is what to tell whoever asks. Whatever is not plainly true refuses.
-fn validate(validation: &Value, context: &cel::Context<'_>) -> Result<(), String> {
+/// Whatever is not plainly true refuses. `failed` are the variables that have no value.
+fn validate(
+    validation: &Value,
+    context: &cel::Context<'_>,
+    failed: &cel::Failed,
+) -> Result<(), Refusal> {
     let expression = text(validation, "expression");
+    let failure =
+        |why: &str| Refusal::Failed(format!("expression '{expression}' resulted in error: {why}"));
+    if let Some(why) = cel::failure_in(expression, failed) {
+        return Err(failure(why));
+    }
     match cel::evaluate(expression, context) {
         Ok(cel::Answer::Bool(true)) => return Ok(()),
         Ok(cel::Answer::Bool(false)) => {}
-        Ok(_) => return Err(format!("expression '{expression}' resulted in no boolean")),
-        Err(why) => return Err(format!("expression '{expression}' resulted in error: {why}")),
+        Ok(_) => {
+            let text = format!("expression '{expression}' resulted in no boolean");
+            return Err(Refusal::Failed(text));
+        }
+        Err(why) => return Err(failure(&why)),
     }
     // As upstream: a message that cannot be made falls back to the fixed one.
     let made = match text(validation, "messageExpression") {
         "" => None,
         source => cel::evaluate(source, context).ok(),
     };
-    Err(match (made, text(validation, "message")) {
+    Err(Refusal::Refused(match (made, text(validation, "message")) {
         (Some(cel::Answer::Text(made)), _) if !made.trim().is_empty() => made,
         (_, "") => format!("failed expression: {expression}"),
         (_, fixed) => fixed.to_owned(),
-    })
-}
-
-/// What a policy gets that leaves things out.
-pub(crate) fn default_policy(policy: &mut Value) {
-    let Some(spec) = policy.get_mut("spec").filter(|spec| spec.is_object()) else { return };
-    fill(spec, "failurePolicy", json!("Fail"));
-    if let Some(constraints) = spec.get_mut("matchConstraints") {
-        default_match(constraints);
-    }
-}
-
-/// What a binding gets that leaves things out.
-pub(crate) fn default_binding(binding: &mut Value) {
-    if let Some(resources) = binding.pointer_mut("/spec/matchResources") {
-        default_match(resources);
-    }
-}
-
-fn default_match(resources: &mut Value) {
-    if !resources.is_object() {
-        return;
-    }
-    fill(resources, "matchPolicy", json!("Equivalent"));
-    fill(resources, "namespaceSelector", json!({}));
-    fill(resources, "objectSelector", json!({}));
-    let rules = resources.get_mut("resourceRules").and_then(Value::as_array_mut);
-    rules
-        .into_iter()
-        .flatten()
-        .filter(|r| r.is_object())
-        .for_each(|r| fill(r, "scope", json!("*")));
-}
-
-fn fill(object: &mut Value, key: &str, value: Value) {
-    if object[key].is_null() {
-        object[key] = value;
-    }
-}
-
-/// What is wrong with a policy, or beyond what this server evaluates.
-pub(crate) fn check_policy(policy: &Value) -> Vec<Cause> {
-    let spec = &policy["spec"];
-    let mut causes = Vec::new();
-    for field in ["paramKind", "variables", "matchConditions", "auditAnnotations"] {
-        let value = &spec[field];
-        if !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()) {
-            causes.push(not_here(format!("spec.{field}")));
-        }
-    }
-    if spec["failurePolicy"] != "Fail" {
-        causes.push(not_here("spec.failurePolicy".to_owned()));
-    }
-    if spec["matchConstraints"]["resourceRules"].as_array().is_none_or(Vec::is_empty) {
-        causes.push(Cause::required("spec.matchConstraints.resourceRules", ""));
-    }
-    causes.extend(check_match("spec.matchConstraints", &spec["matchConstraints"]));
-    let validations = spec["validations"].as_array().map_or(&[][..], Vec::as_slice);
-    if validations.is_empty() {
-        causes.push(Cause::required("spec.validations", ""));
-    }
-    for (index, validation) in validations.iter().enumerate() {
-        causes.extend(check_validation(&format!("spec.validations[{index}]"), validation));
-    }
-    causes
-}
-
-/// What is wrong with a binding, or beyond what this server evaluates.
-pub(crate) fn check_binding(binding: &Value) -> Vec<Cause> {
-    let spec = &binding["spec"];
-    let mut causes = Vec::new();
-    if spec["policyName"].as_str().unwrap_or_default().is_empty() {
-        causes.push(Cause::required("spec.policyName", ""));
-    }
-    if !spec["paramRef"].is_null() {
-        causes.push(not_here("spec.paramRef".to_owned()));
-    }
-    let actions = spec["validationActions"].as_array().map_or(&[][..], Vec::as_slice);
-    if actions.is_empty() {
-        causes.push(Cause::required("spec.validationActions", ""));
-    }
-    for (index, action) in actions.iter().enumerate().filter(|(_, action)| *action != "Deny") {
-        let supported = ["\"Deny\"".to_owned()];
-        causes.push(Cause::not_supported(
-            format!("spec.validationActions[{index}]"),
-            action,
-            &supported,
-        ));
-    }
-    causes.extend(check_match("spec.matchResources", &spec["matchResources"]));
-    causes
-}
-
-fn check_match(at: &str, resources: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    if resources["excludeResourceRules"].as_array().is_some_and(|rules| !rules.is_empty()) {
-        causes.push(not_here(format!("{at}.excludeResourceRules")));
-    }
-    for field in ["namespaceSelector", "objectSelector"] {
-        if let Err(error) = LabelSelector::from_object(&resources[field]) {
-            causes.push(Cause::invalid_without_value(format!("{at}.{field}"), &error.to_string()));
-        }
-    }
-    causes
-}
-
-fn check_validation(at: &str, validation: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    if text(validation, "expression").is_empty() {
-        causes.push(Cause::required(format!("{at}.expression"), "expression is not specified"));
-        return causes;
-    }
-    let reason = &validation["reason"];
-    if !reason.is_null() && !REASONS.iter().any(|known| reason == known) {
-        let known = REASONS.map(|known| format!("\"{known}\""));
-        causes.push(Cause::not_supported(format!("{at}.reason"), reason, &known));
-    }
-    for field in ["expression", "messageExpression"] {
-        let source = text(validation, field);
-        if source.contains("userInfo") || source.contains("authorizer") {
-            causes.push(not_here(format!("{at}.{field}")));
-        } else if !source.is_empty()
-            && let Err(why) = cel::compile(source)
-        {
-            let why = format!("compilation failed: {why}");
-            causes.push(Cause::invalid(format!("{at}.{field}"), &json!(source), &why));
-        }
-    }
-    causes
-}
-
-fn not_here(field: String) -> Cause {
-    let why = "this API server does not evaluate it; it refuses such a policy rather than store \
-               one that is not applied";
-    Cause::forbidden(field, why)
+    }))
 }
 
 #[cfg(test)]

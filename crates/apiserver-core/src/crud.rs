@@ -4,22 +4,39 @@
 //!
 //! Left to the caller: resourceVersions (an admitted object carries its old one, or none), whether
 //! the namespace exists and is not terminating, names already taken, dry runs (do not store), and
-//! garbage collection. The propagation policies Orphan and Foreground put no finalizer on the
-//! object, since nothing would ever take it off.
+//! garbage collection: a delete with the policy Orphan or Foreground puts upstream's finalizer on
+//! the object, and somebody must take it off.
 
+use fleetwright_apiserver_apply::Given;
+use fleetwright_apiserver_kinds::schemas;
+use fleetwright_apiserver_kinds::settle::settle;
+use fleetwright_apiserver_kinds::strategic;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::document::Document;
-use crate::negotiate::BodyKind;
+use crate::negotiate::{BodyKind, PATCHES};
 use crate::patch::{json_patch, merge_patch};
-use crate::request::{FieldValidation, Options, Propagation, propagation};
+use crate::request::{FieldValidation, Options};
 use crate::scheme::ResourceType;
 use crate::status::{ApiError, Cause, CauseReason};
-use crate::validate::{self, schema};
+use crate::validate;
 
+mod apply;
 mod builtin;
+mod delete;
 mod metadata;
+mod owners;
+mod scale;
+
+pub use apply::{apply, apply_new};
+pub use builtin::{limits, services};
+pub use delete::{
+    DeleteOptions, Deletion, FOREGROUND_FINALIZER, ORPHAN_FINALIZER, answers_object, delete,
+    finalize_namespace,
+};
+pub(crate) use owners::compile as ownership;
+pub use scale::show as show_scale;
 
 /// What every write needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +69,8 @@ pub enum Part {
     Status,
     /// `/finalize` of namespaces: only `spec.finalizers`.
     Finalize,
+    /// `/scale`: only how many there shall be. Bodies are Scales.
+    Scale,
 }
 
 /// An object ready to be stored.
@@ -82,15 +101,29 @@ pub enum Effect {
 /// # Errors
 /// 400 for bodies of another kind or unknown fields under `Strict`, 422 for invalid objects.
 pub fn create(ctx: &Context<'_>, body: Document, birth: Birth) -> Result<Admitted, ApiError> {
+    let allocated = owners::allocated(ctx.rt, &body.value);
     let mut object = identify(ctx, body.value)?;
-    let mut warnings = screen(ctx, &mut object, body.duplicates)?;
+    let given = Given::Sent(owners::take(&mut object));
+    let warnings = screen(ctx, &mut object, body.duplicates)?;
+    let mut admitted = bring_forth(ctx, object, birth, warnings)?;
+    owners::record_create(ctx, &mut admitted.object, given, &allocated);
+    Ok(admitted)
+}
+
+/// Makes a new object from a decoded one, but for its owners.
+fn bring_forth(
+    ctx: &Context<'_>,
+    mut object: Value,
+    birth: Birth,
+    mut warnings: Vec<String>,
+) -> Result<Admitted, ApiError> {
     metadata::set_namespace(ctx, &mut object)?;
     let name = metadata::be_born(ctx, &mut object, birth)?;
     if ctx.rt.custom && ctx.rt.has_status {
         remove(&mut object, "status");
     }
     builtin::prepare_create(ctx.rt, &mut object);
-    warnings.extend(admit(ctx, &name, &mut object, None)?);
+    warnings.extend(admit(ctx, Part::Main, &name, &mut object, None)?);
     Ok(Admitted { object, effect: Effect::Write, warnings })
 }
 
@@ -105,11 +138,15 @@ pub fn update(
     old: &Value,
     body: Document,
 ) -> Result<Admitted, ApiError> {
+    if part == Part::Scale {
+        return scale::update(ctx, name, old, &body);
+    }
     let mut object = identify(ctx, body.value)?;
+    let owners = Owners::Untold(Given::Sent(owners::take(&mut object)));
     let warnings = screen(ctx, &mut object, body.duplicates)?;
     metadata::check_uid_precondition(ctx.rt, name, &object, old)?;
     metadata::check_version(ctx.rt, name, &object)?;
-    replace(ctx, name, part, old, object, warnings)
+    replace(ctx, name, part, old, Proposed { object, owners, warnings })
 }
 
 /// Makes the next state of `old` from a PATCH body. Call again with the newer object if it lost a
@@ -125,24 +162,63 @@ pub fn patch(
     patch: (BodyKind, &Document),
 ) -> Result<Admitted, ApiError> {
     let (kind, document) = patch;
+    if part == Part::Scale {
+        return scale::patch(ctx, name, old, patch);
+    }
     let patched = match kind {
+        BodyKind::ApplyPatch => return apply(ctx, name, part, old, document),
         BodyKind::JsonPatch => json_patch(old, &document.value)?,
-        BodyKind::MergePatch | BodyKind::Json | BodyKind::Yaml => {
-            if !document.value.is_object() {
-                let found = if document.value.is_array() { "array" } else { "value" };
-                return Err(ApiError::bad_request(format!(
-                    "error decoding patch: json: cannot unmarshal {found} into Go value of type \
-                     map[string]interface {{}}"
-                )));
-            }
+        BodyKind::StrategicMergePatch => {
+            let Some(builtin) = ctx.rt.builtin else {
+                return Err(ApiError::unsupported_media_type(PATCHES));
+            };
+            must_be_an_object(&document.value)?;
+            strategic::apply(&builtin.definition(), old, &document.value)
+                .map_err(ApiError::bad_request)?
+        }
+        // Bodies of other types are no patches, and `body_kind` refuses them before.
+        BodyKind::MergePatch | BodyKind::Json | BodyKind::Yaml | BodyKind::Protobuf => {
+            must_be_an_object(&document.value)?;
             let mut target = old.clone();
             merge_patch(&mut target, &document.value);
             target
         }
     };
     let mut object = identify(ctx, patched)?;
+    let owners = Owners::Untold(match owners::take(&mut object) {
+        Some(list) if kind != BodyKind::JsonPatch && !owners::are_in(&document.value) => {
+            Given::Kept(Some(list))
+        }
+        sent => Given::Sent(sent),
+    });
     let warnings = screen(ctx, &mut object, document.duplicates.clone())?;
-    replace(ctx, name, part, old, object, warnings)
+    replace(ctx, name, part, old, Proposed { object, owners, warnings })
+}
+
+fn must_be_an_object(patch: &Value) -> Result<(), ApiError> {
+    if patch.is_object() {
+        return Ok(());
+    }
+    let found = if patch.is_array() { "array" } else { "value" };
+    Err(ApiError::bad_request(format!(
+        "error decoding patch: json: cannot unmarshal {found} into Go value of type \
+         map[string]interface {{}}"
+    )))
+}
+
+/// What a write wants an object to become.
+struct Proposed {
+    object: Value,
+    owners: Owners,
+    warnings: Vec<String>,
+}
+
+/// The owners of a proposed object's fields.
+enum Owners {
+    /// An apply has told them.
+    Told(Option<Value>),
+    /// They are to be told when the object is whole.
+    Untold(Given),
 }
 
 fn replace(
@@ -150,12 +226,16 @@ fn replace(
     name: &str,
     part: Part,
     old: &Value,
-    mut object: Value,
-    mut warnings: Vec<String>,
+    proposed: Proposed,
 ) -> Result<Admitted, ApiError> {
+    let Proposed { mut object, mut owners, mut warnings } = proposed;
     metadata::check_name(name, &object)?;
     metadata::set_namespace(ctx, &mut object)?;
     metadata::check_conflict(ctx.rt, name, &object, old)?;
+    let allocated = match part {
+        Part::Main => owners::allocated(ctx.rt, &object),
+        _ => Vec::new(),
+    };
     let mut object = match part {
         Part::Main => {
             metadata::inherit(&mut object, old);
@@ -166,22 +246,54 @@ fn replace(
             object
         }
         Part::Status => {
-            let mut next = old.clone();
-            put(&mut next, "status", object.get("status"));
-            next
+            let status = object.as_object_mut().and_then(|fields| fields.remove("status"));
+            with_status(old, status)
         }
+        Part::Scale => object,
         Part::Finalize => {
             let mut next = old.clone();
             put(&mut next["spec"], "finalizers", object.pointer("/spec/finalizers"));
             next
         }
     };
-    warnings.extend(admit(ctx, name, &mut object, Some(old))?);
-    if part == Part::Main {
+    let carried = owners::take(&mut object);
+    if part != Part::Main && matches!(owners, Owners::Untold(Given::Sent(_))) {
+        // Only the main path changes owners directly.
+        let kept = carried.or_else(|| owners::of(old).cloned());
+        owners = Owners::Untold(Given::Kept(kept));
+    }
+    warnings.extend(admit(ctx, part, name, &mut object, Some(old))?);
+    if matches!(part, Part::Main | Part::Scale) {
         metadata::bump_generation(ctx.rt, &mut object, old);
+    }
+    match owners {
+        Owners::Told(list) => owners::put_back(&mut object, list, old),
+        Owners::Untold(given) => {
+            owners::record(ctx, part, &mut object, (given, old), &allocated);
+        }
     }
     let effect = effect(&object, old);
     Ok(Admitted { object, effect, warnings })
+}
+
+/// The object with another status, and without its owners.
+fn with_status(old: &Value, status: Option<Value>) -> Value {
+    let mut next = Map::new();
+    for (key, value) in old.as_object().into_iter().flatten() {
+        match (key.as_str(), value) {
+            ("status", _) => {}
+            ("metadata", Value::Object(fields)) => {
+                let fields = fields.iter().filter(|(key, _)| *key != "managedFields");
+                let fields = fields.map(|(key, value)| (key.clone(), value.clone())).collect();
+                next.insert(key.clone(), Value::Object(fields));
+            }
+            _ => drop(next.insert(key.clone(), value.clone())),
+        }
+    }
+    if let Some(status) = status {
+        next.insert("status".to_owned(), status);
+    }
+    Value::Object(next)
 }
 
 fn effect(object: &Value, old: &Value) -> Effect {
@@ -194,22 +306,27 @@ fn effect(object: &Value, old: &Value) -> Effect {
 /// The part of admission that all writes share: defaults, folding, and every check.
 fn admit(
     ctx: &Context<'_>,
+    part: Part,
     name: &str,
     object: &mut Value,
     old: Option<&Value>,
 ) -> Result<Vec<String>, ApiError> {
     let rt = ctx.rt;
-    validate::apply_defaults(rt, object);
+    if rt.custom {
+        validate::apply_defaults(rt, object);
+    }
     let mut causes = metadata::validate(rt, object, old);
     let mut warnings = Vec::new();
     if rt.custom {
-        let findings = validate::validate(rt, object, old);
+        let findings = validate::validate_part(rt, object, old, part == Part::Status);
         causes.extend(findings.causes);
         warnings = findings.warnings;
     } else {
-        refuse_undecodable(rt, schema::check(rt, object))?;
         builtin::normalise(rt, object);
         causes.extend(builtin::validate(rt, object, old));
+        if old.is_none() {
+            warnings.extend(builtin::warnings(rt));
+        }
     }
     if causes.is_empty() { Ok(warnings) } else { Err(ApiError::invalid(rt, name, causes)) }
 }
@@ -230,6 +347,35 @@ fn refuse_undecodable(rt: &ResourceType, causes: Vec<Cause>) -> Result<(), ApiEr
 
 fn cannot_be_handled(found: &ResourceType, wanted: &ResourceType, why: &str) -> ApiError {
     let (kind, version, wanted) = (&found.kind, &found.version, &wanted.kind);
+    ApiError::bad_request(format!(
+        "{kind} in version \"{version}\" cannot be handled as a {wanted}: {why}"
+    ))
+}
+
+fn is_known(api_version: &str, kind: &str) -> bool {
+    let single = kind.strip_suffix("List").unwrap_or(kind);
+    schemas::definition_of(api_version, kind).is_some()
+        || schemas::definition_of(api_version, single).is_some()
+}
+
+/// What is answered to a body of another kind than that of a built-in kind's path.
+fn other_kind(rt: &ResourceType, api_version: &str, kind: &str) -> ApiError {
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    let wanted = &rt.kind;
+    let package = match rt.group.split('.').next() {
+        None | Some("") => "core",
+        Some(group) => group,
+    };
+    let why = if is_known(api_version, kind) {
+        format!("converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion")
+    } else {
+        format!(
+            "no kind \"{kind}\" is registered for version \"{api_version}\" in scheme \
+             \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
+        )
+    };
+    // The version of a kind nobody knows is that of the path.
+    let version = if is_known(api_version, kind) { version } else { &rt.version };
     ApiError::bad_request(format!(
         "{kind} in version \"{version}\" cannot be handled as a {wanted}: {why}"
     ))
@@ -269,13 +415,12 @@ fn identify(ctx: &Context<'_>, body: Value) -> Result<Value, ApiError> {
             let cause = Cause::invalid("kind", &json!(kind), &format!("must be {}", rt.kind));
             return Err(ApiError::invalid_kind(&rt.group, &kind, &name, vec![cause]));
         }
-        let version = api_version.rsplit('/').next().unwrap_or_default();
-        return Err(ApiError::bad_request(format!(
-            "{kind} in version \"{version}\" cannot be handled as a {}: unknown conversion",
-            rt.kind
-        )));
+        return Err(other_kind(rt, &api_version, &kind));
     }
     if !api_version.is_empty() && api_version != rt.api_version() {
+        if !rt.custom && !is_known(&api_version, &rt.kind) {
+            return Err(other_kind(rt, &api_version, &rt.kind));
+        }
         return Err(ApiError::bad_request(format!(
             "the API version in the data ({api_version}) does not match the expected API version \
              ({})",
@@ -294,7 +439,11 @@ fn screen(
     object: &mut Value,
     duplicates: Vec<String>,
 ) -> Result<Vec<String>, ApiError> {
-    let unknown = validate::prune(ctx.rt, object);
+    let unknown = match ctx.rt.builtin {
+        Some(kind) => settle(&kind.definition(), object)
+            .map_err(|why| cannot_be_handled(ctx.rt, ctx.rt, &why))?,
+        None => validate::prune(ctx.rt, object),
+    };
     metadata::tidy(ctx.rt, object)?;
     let duplicates = duplicates.into_iter().map(|path| format!("duplicate field \"{path}\""));
     let unknown = unknown.into_iter().map(|path| format!("unknown field \"{path}\""));
@@ -322,126 +471,6 @@ fn put(object: &mut Value, key: &str, value: Option<&Value>) {
         Some(value) => object[key] = value.clone(),
         None => remove(object, key),
     }
-}
-
-/// The options of a delete, from body and query.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DeleteOptions {
-    /// What happens to owned objects.
-    pub propagation_policy: Option<Propagation>,
-    /// How long the object may take; nothing here takes any time.
-    pub grace_period_seconds: Option<i64>,
-    /// Only if the object has this uid.
-    pub uid: Option<String>,
-    /// Only if the object has this resourceVersion.
-    pub resource_version: Option<String>,
-    /// Nothing is stored.
-    pub dry_run: bool,
-}
-
-impl DeleteOptions {
-    /// Reads the body (a `DeleteOptions` object, kind optional), else the query.
-    ///
-    /// # Errors
-    /// 400 if the body is no object, 422 for an unknown policy.
-    pub fn parse(body: Option<&Value>, options: &Options) -> Result<Self, ApiError> {
-        let from_query = Self {
-            propagation_policy: options.propagation_policy,
-            grace_period_seconds: options.grace_period_seconds,
-            dry_run: options.dry_run,
-            ..Self::default()
-        };
-        let body = match body {
-            None | Some(Value::Null) => return Ok(from_query),
-            Some(Value::Object(body)) => body,
-            Some(_) => return Err(ApiError::bad_request("DeleteOptions must be an object")),
-        };
-        let kind = body.get("kind").and_then(Value::as_str).unwrap_or("DeleteOptions");
-        if kind != "DeleteOptions" {
-            let message = format!("the body of a delete is DeleteOptions, not {kind}");
-            return Err(ApiError::bad_request(message));
-        }
-        let precondition = |key: &str| {
-            let value = body.get("preconditions").and_then(|all| all.get(key));
-            value.and_then(Value::as_str).map(str::to_owned)
-        };
-        let policy = body.get("propagationPolicy").and_then(Value::as_str).map(str::to_owned);
-        let policy = propagation(policy)
-            .map_err(|cause| ApiError::invalid_options("DeleteOptions", vec![cause]))?;
-        let dry_run = body.get("dryRun").and_then(Value::as_array).is_some_and(|d| !d.is_empty());
-        let grace = body.get("gracePeriodSeconds").and_then(Value::as_i64);
-        Ok(Self {
-            propagation_policy: policy.or(from_query.propagation_policy),
-            grace_period_seconds: grace.or(from_query.grace_period_seconds),
-            uid: precondition("uid"),
-            resource_version: precondition("resourceVersion"),
-            dry_run: dry_run || from_query.dry_run,
-        })
-    }
-}
-
-/// What a delete does.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Deletion {
-    /// Remove it now. The answer is a Success Status, or the object (see [`answers_object`]).
-    Remove,
-    /// Store this and answer it: finalizers hold the object.
-    Mark(Value),
-    /// It is being deleted already: answer what is stored.
-    Unchanged,
-}
-
-/// Decides what deleting `old` means.
-///
-/// # Errors
-/// 409 if a precondition does not hold, 403 for the namespaces every cluster needs.
-pub fn delete(
-    ctx: &Context<'_>,
-    old: &Value,
-    options: &DeleteOptions,
-) -> Result<Deletion, ApiError> {
-    metadata::check_preconditions(ctx.rt, old, options)?;
-    let name = old["metadata"]["name"].as_str().unwrap_or_default();
-    let namespace = ctx.rt.is("", "namespaces");
-    if namespace && ["default", "kube-system", "kube-public"].contains(&name) {
-        let why = "this namespace may not be deleted";
-        return Err(ApiError::forbidden(ctx.rt, name, why));
-    }
-    if !metadata::has_finalizers(old) {
-        return Ok(Deletion::Remove);
-    }
-    if metadata::is_deleting(old) {
-        return Ok(Deletion::Unchanged);
-    }
-    let mut marked = old.clone();
-    marked["metadata"]["deletionTimestamp"] = json!(metadata::timestamp(ctx.now));
-    if namespace {
-        marked["status"]["phase"] = json!("Terminating");
-    } else {
-        marked["metadata"]["deletionGracePeriodSeconds"] = json!(0);
-    }
-    if let Some(generation) = old["metadata"]["generation"].as_i64() {
-        marked["metadata"]["generation"] = json!(generation + 1);
-    }
-    Ok(Deletion::Mark(marked))
-}
-
-/// Whether a delete of this kind answers the object rather than a Status.
-#[must_use]
-pub fn answers_object(rt: &ResourceType) -> bool {
-    rt.is("", "namespaces") || rt.is("", "pods")
-}
-
-/// The step that ends a namespace's deletion, once its contents are gone: takes `kubernetes` off
-/// `spec.finalizers`.
-#[must_use]
-pub fn finalize_namespace(old: &Value) -> Admitted {
-    let mut object = old.clone();
-    if let Some(Value::Array(finalizers)) = object.pointer_mut("/spec/finalizers") {
-        finalizers.retain(|finalizer| finalizer != "kubernetes");
-    }
-    let effect = effect(&object, old);
-    Admitted { object, effect, warnings: Vec::new() }
 }
 
 #[cfg(test)]

@@ -3,7 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::scheme::{EVICTION_SUBRESOURCE, ResourceType, Scheme};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fleetwright_apiserver_kinds::kinds::group_rank;
+use sha2::{Digest as _, Sha256};
+
+use crate::scheme::{ResourceType, Scheme, Subresource};
 
 /// `/api`: the versions of the core group.
 #[must_use]
@@ -12,10 +17,17 @@ pub fn core_versions(server_address: &str) -> Value {
         {"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}]})
 }
 
+/// Groups in the order of discovery: built-in ones as Kubernetes ranks them, then the others.
+fn ranked(scheme: &Scheme) -> Vec<(&str, Vec<&str>)> {
+    let mut groups: Vec<_> = scheme.group_versions().into_iter().collect();
+    groups.sort_by_key(|(name, _)| group_rank(name).unwrap_or(usize::MAX));
+    groups
+}
+
 /// `/apis`: all named groups.
 #[must_use]
 pub fn groups(scheme: &Scheme) -> Value {
-    let named = scheme.group_versions().into_iter().filter(|(name, _)| !name.is_empty());
+    let named = ranked(scheme).into_iter().filter(|(name, _)| !name.is_empty());
     let groups: Vec<Value> = named.map(|(name, versions)| describe(name, &versions)).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
@@ -56,24 +68,40 @@ pub fn resources(scheme: &Scheme, group: &str, version: &str) -> Option<Value> {
         let mut main = json!({"name": rt.plural, "singularName": rt.singular,
             "namespaced": rt.namespaced, "kind": rt.kind, "verbs": rt.verbs()});
         add_lists(&mut main, rt);
+        if rt.verbs().contains(&"watch") {
+            main["storageVersionHash"] = json!(storage_version_hash(rt));
+        }
         resources.push(main);
-        for (name, verbs) in rt.subresources() {
-            let mut sub = json!({"name": format!("{}/{name}", rt.plural), "singularName": "",
-                "namespaced": rt.namespaced, "kind": rt.kind, "verbs": verbs});
-            if *name == EVICTION_SUBRESOURCE {
-                sub["group"] = json!("policy");
-                sub["version"] = json!("v1");
-                sub["kind"] = json!("Eviction");
+        for sub in rt.subresources() {
+            let (group, version) = sub.group_version;
+            let kind = if sub.kind.is_empty() { &rt.kind } else { sub.kind };
+            let mut out = json!({"name": format!("{}/{}", rt.plural, sub.name),
+                "singularName": "", "namespaced": rt.namespaced, "kind": kind,
+                "verbs": sub.verbs});
+            if !version.is_empty() {
+                out["group"] = json!(group);
+                out["version"] = json!(version);
             }
-            resources.push(sub);
+            resources.push(out);
         }
     }
     let group_version =
         if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    (!resources.is_empty()).then(|| {
-        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version,
-            "resources": resources})
-    })
+    let mut list = json!({"kind": "APIResourceList", "groupVersion": group_version,
+        "resources": resources});
+    // The core group's list is older than the rule that everything has an apiVersion.
+    if !group.is_empty() {
+        list["apiVersion"] = json!("v1");
+    }
+    list["resources"].as_array().is_some_and(|all| !all.is_empty()).then_some(list)
+}
+
+/// Tells clients when objects begin to be stored in another version
+/// (k8s.io/apiserver/pkg/endpoints/discovery).
+fn storage_version_hash(rt: &ResourceType) -> String {
+    let (group, version) = rt.stored_as.split_once('/').unwrap_or(("", &rt.stored_as));
+    let digest = Sha256::digest(format!("{group}/{version}/{}", rt.kind));
+    STANDARD.encode(digest.get(..8).unwrap_or_default())
 }
 
 fn add_lists(resource: &mut Value, rt: &ResourceType) {
@@ -98,7 +126,7 @@ pub fn aggregated_groups(scheme: &Scheme) -> Value {
 
 fn aggregated(scheme: &Scheme, wanted: fn(&str) -> bool) -> Value {
     let mut items = Vec::new();
-    for (group, versions) in scheme.group_versions() {
+    for (group, versions) in ranked(scheme) {
         if !wanted(group) {
             continue;
         }
@@ -126,10 +154,12 @@ fn aggregated_resource(rt: &ResourceType) -> Value {
     let mut out = json!({"resource": rt.plural, "responseKind": response, "scope": scope,
         "singularResource": rt.singular, "verbs": rt.verbs()});
     add_lists(&mut out, rt);
-    let eviction = json!({"group": "policy", "version": "v1", "kind": "Eviction"});
-    let sub = |(name, verbs): &(&str, &[&str])| {
-        let kind = if *name == EVICTION_SUBRESOURCE { &eviction } else { &response };
-        json!({"subresource": name, "responseKind": kind, "verbs": verbs})
+    let sub = |sub: &Subresource| {
+        let kind = match (sub.kind, sub.group_version) {
+            ("", _) => response.clone(),
+            (kind, (group, version)) => json!({"group": group, "version": version, "kind": kind}),
+        };
+        json!({"subresource": sub.name, "responseKind": kind, "verbs": sub.verbs})
     };
     let subresources: Vec<Value> = rt.subresources().iter().map(sub).collect();
     if !subresources.is_empty() {
@@ -182,32 +212,29 @@ mod tests {
             .flatten()
             .filter_map(|resource| resource["name"].as_str())
             .collect();
+        assert_eq!(names.len(), 39);
+        let pods: Vec<&str> =
+            names.iter().copied().filter(|name| name.starts_with("pods")).collect();
         let wanted = [
-            "configmaps",
-            "events",
-            "namespaces",
-            "namespaces/finalize",
-            "namespaces/status",
-            "nodes",
-            "nodes/status",
-            "persistentvolumeclaims",
-            "persistentvolumeclaims/status",
-            "persistentvolumes",
-            "persistentvolumes/status",
             "pods",
+            "pods/attach",
+            "pods/binding",
+            "pods/ephemeralcontainers",
             "pods/eviction",
+            "pods/exec",
+            "pods/log",
+            "pods/portforward",
+            "pods/proxy",
+            "pods/resize",
             "pods/status",
-            "secrets",
-            "serviceaccounts",
-            "services",
-            "services/status",
         ];
-        assert_eq!(names, wanted);
+        assert_eq!(pods, wanted);
         assert_eq!(
-            list["resources"][0],
-            json!({"name": "configmaps", "singularName": "configmap",
-            "namespaced": true, "kind": "ConfigMap", "shortNames": ["cm"], "verbs": ["create",
-            "delete", "deletecollection", "get", "list", "patch", "update", "watch"]})
+            list["resources"][2],
+            json!({"name": "configmaps", "singularName": "configmap", "namespaced": true,
+            "kind": "ConfigMap", "shortNames": ["cm"], "storageVersionHash": "qFsyl6wFWjQ=",
+            "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update",
+            "watch"]})
         );
     }
 
@@ -225,14 +252,9 @@ mod tests {
             .flatten()
             .map(|group| group["name"].clone())
             .collect();
-        let wanted = [
-            "admissionregistration.k8s.io",
-            "apps",
-            "coordination.k8s.io",
-            "networking.k8s.io",
-            "policy",
-        ];
-        assert_eq!(names, wanted);
+        let first = ["apiregistration.k8s.io", "apps", "events.k8s.io", "authentication.k8s.io"];
+        assert_eq!(names.get(..4), Some(first.map(|name| json!(name)).as_slice()));
+        assert_eq!(names.len(), 20);
         assert_eq!(resources(&scheme, "coordination.k8s.io", "v9"), None);
     }
 
@@ -243,7 +265,10 @@ mod tests {
             "responseKind": {"group": "", "version": "", "kind": "Lease"}, "scope": "Namespaced",
             "singularResource": "lease", "verbs": ["create", "delete", "deletecollection", "get",
             "list", "patch", "update", "watch"]}]}]});
-        assert_eq!(aggregated_groups(&Scheme::builtin())["items"][2], wanted);
+        let all = aggregated_groups(&Scheme::builtin());
+        let mut all = all["items"].as_array().into_iter().flatten();
+        let found = all.find(|group| group["metadata"] == wanted["metadata"]);
+        assert_eq!(found, Some(&wanted));
         let core = aggregated_core(&Scheme::builtin());
         assert_eq!(core["items"][0]["metadata"], json!({}));
     }
@@ -260,7 +285,12 @@ mod tests {
         let resources = all["items"][0]["versions"][0]["resources"].as_array();
         let pods = resources.into_iter().flatten().find(|r| r["resource"] == "pods");
         let kind = json!({"group": "policy", "version": "v1", "kind": "Eviction"});
-        assert_eq!(pods.map(|pods| pods["subresources"][0]["responseKind"].clone()), Some(kind));
+        let subs = pods.and_then(|pods| pods["subresources"].as_array()).into_iter().flatten();
+        let found: Vec<&Value> = subs
+            .filter(|sub| sub["subresource"] == "eviction")
+            .map(|s| &s["responseKind"])
+            .collect();
+        assert_eq!(found, [&kind]);
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! Request bodies: JSON or YAML bytes to a value, noting keys that occur twice.
 
+mod syntax;
+
 use std::cell::RefCell;
 use std::fmt;
 
+use fleetwright_apiserver_kinds::protobuf;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::negotiate::BodyKind;
 use crate::patch::{DEPTH_LIMIT, depth};
 use crate::status::ApiError;
+
+pub use self::syntax::unrecognised;
 
 /// A parsed body.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,7 +37,15 @@ impl From<Value> for Document {
 pub fn decode(kind: BodyKind, bytes: &[u8]) -> Result<Document, ApiError> {
     let parsed = match kind {
         BodyKind::Yaml => yaml(bytes),
-        BodyKind::Json | BodyKind::MergePatch | BodyKind::JsonPatch => json(bytes),
+        BodyKind::Protobuf => {
+            protobuf::decode(bytes).map(Document::from).map_err(|e| e.to_string())
+        }
+        BodyKind::Json
+        | BodyKind::MergePatch
+        | BodyKind::JsonPatch
+        | BodyKind::StrategicMergePatch => json(bytes),
+        // JSON is YAML, but only the JSON reader tells of keys that come twice.
+        BodyKind::ApplyPatch => json(bytes).or_else(|_why| yaml(bytes)),
     };
     // What is deeper could be stored, but not be read again once a list or a watch event is wrapped around it.
     let parsed = parsed.and_then(|document| match depth(&document.value) {
@@ -40,9 +53,14 @@ pub fn decode(kind: BodyKind, bytes: &[u8]) -> Result<Document, ApiError> {
         deep => Err(format!("nested {deep} levels deep, the limit is {DEPTH_LIMIT}")),
     });
     parsed.map_err(|why| match kind {
-        BodyKind::MergePatch | BodyKind::JsonPatch => {
+        BodyKind::MergePatch | BodyKind::JsonPatch | BodyKind::StrategicMergePatch => {
             ApiError::bad_request(format!("error decoding patch: {why}"))
         }
+        BodyKind::ApplyPatch => ApiError::bad_request(format!(
+            "error decoding YAML: error converting YAML to JSON: yaml: {}",
+            as_go_says(&why)
+        )),
+        BodyKind::Protobuf => ApiError::bad_request(why),
         BodyKind::Json | BodyKind::Yaml => ApiError::bad_request(format!(
             "the object provided is unrecognized: couldn't get version/kind; parse error: {why}"
         )),
@@ -55,15 +73,37 @@ fn json(bytes: &[u8]) -> Result<Document, String> {
     let text = String::from_utf8_lossy(bytes);
     let mut reader = serde_json::Deserializer::from_str(&text);
     let seed = Node { path: String::new(), duplicates: &duplicates };
-    let value = seed.deserialize(&mut reader).map_err(|error| error.to_string())?;
+    let value = seed.deserialize(&mut reader).map_err(|error| match error.is_eof() {
+        true => "unexpected end of JSON input".to_owned(),
+        false => error.to_string(),
+    })?;
     reader.end().map_err(|error| error.to_string())?;
     Ok(Document { value, duplicates: duplicates.into_inner() })
 }
 
+/// The first line of what our YAML reader says, in the words of upstream's where they are known.
+fn as_go_says(why: &str) -> &str {
+    for (ours, theirs) in [
+        ("unclosed bracket '{'", "did not find expected ',' or '}'"),
+        ("unclosed bracket '['", "did not find expected ',' or ']'"),
+    ] {
+        if why.contains(ours) {
+            return theirs;
+        }
+    }
+    why.lines().next().unwrap_or_default()
+}
+
 fn yaml(bytes: &[u8]) -> Result<Document, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-    Ok(Document::from(value))
+    let duplicates = RefCell::new(Vec::new());
+    let lenient =
+        serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
+    let read = serde_saphyr::with_deserializer_from_str_with_options(text, lenient, |reader| {
+        Node { path: String::new(), duplicates: &duplicates }.deserialize(reader)
+    });
+    let value = read.map_err(|error| error.to_string())?;
+    Ok(Document { value, duplicates: duplicates.into_inner() })
 }
 
 /// Builds a `Value` like serde_json does, but sees keys that come again.
@@ -166,6 +206,16 @@ mod tests {
         let wanted = json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "yam"}, "data": {"a": "1"}});
         assert_eq!(document.value, wanted);
+    }
+
+    #[test]
+    fn yaml_that_names_a_key_twice_is_told_of_and_the_last_one_counts() {
+        let body = b"data:\n  a: \"1\"\n  b: 2\n  a: \"3\"\n";
+        for kind in [BodyKind::Yaml, BodyKind::ApplyPatch] {
+            let document = decode(kind, body).unwrap_or_default();
+            assert_eq!(document.value, json!({"data": {"a": "3", "b": 2}}));
+            assert_eq!(document.duplicates, ["data.a"]);
+        }
     }
 
     #[test]

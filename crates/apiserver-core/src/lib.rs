@@ -11,11 +11,17 @@
 //! Start reading at [`crud`] (what a write does), then [`scheme`] (which kinds there are) and
 //! [`validate`] (what an object must look like). Texts and codes follow kube-apiserver 1.36.
 //!
-//! Left out on purpose: server-side apply and managedFields, strategic merge patch, protobuf
-//! bodies, admission webhooks, ratcheting of invalid old values, conversion between versions.
-//! [`admission`] evaluates a named subset of ValidatingAdmissionPolicies and refuses the rest.
+//! Who owns which field is told by `fleetwright-apiserver-apply`.
+//!
+//! What built-in kinds look like, their defaults, strategic merge patch and protobuf bodies are in
+//! `fleetwright-apiserver-kinds`.
+//!
+//! Left out on purpose: admission webhooks, conversion webhooks.
+//! [`admission`] evaluates Pod Security and ValidatingAdmissionPolicies that do not ask who asks,
+//! and refuses others. [`crd`] holds what CustomResourceDefinitions must look like and become.
 
 pub mod admission;
+pub mod crd;
 pub mod crud;
 pub mod discovery;
 pub mod document;
@@ -25,6 +31,7 @@ pub mod names;
 pub mod negotiate;
 pub mod openapi;
 pub mod patch;
+pub mod rbac;
 pub mod request;
 pub mod scheme;
 pub mod selector;
@@ -33,3 +40,4 @@ pub mod table;
 #[cfg(test)]
 mod testing;
 pub mod validate;
+pub mod yaml;

@@ -9,6 +9,9 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric \
     characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or \
     '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or \
+    '-', start with an alphabetic character, and end with an alphanumeric character (e.g. \
+    'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const NAME_PART: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and \
     must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or \
     '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
@@ -44,9 +47,19 @@ fn at_most(limit: usize) -> String {
 #[must_use]
 pub fn subdomain(text: &str) -> Option<String> {
     if text.len() > 253 {
-        return Some(at_most(253));
+        return Some("must be no more than 253 characters".to_owned());
     }
     (!text.split('.').all(is_label)).then(|| SUBDOMAIN.to_owned())
+}
+
+/// RFC 1035 label: names of kinds and versions, and of Services.
+#[must_use]
+pub fn label_1035(text: &str) -> Option<String> {
+    if text.len() > 63 {
+        return Some(at_most(63));
+    }
+    let begins = text.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
+    (!is_label(text) || !begins).then(|| LABEL_1035.to_owned())
 }
 
 /// RFC 1123 label: names of namespaces.
@@ -76,6 +89,27 @@ pub fn qualified_name(text: &str) -> Option<String> {
         long if long.len() > 63 => Some(format!("name part {}", at_most(63))),
         name => (!is_qualified(name)).then(|| NAME_PART.to_owned()),
     }
+}
+
+/// The name of a port (an IANA service name): all that is wrong with it.
+#[must_use]
+pub fn port_name(text: &str) -> Vec<String> {
+    let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let rules = [
+        (text.len() > 15, "must be no more than 15 bytes"),
+        (
+            !text.bytes().all(inside),
+            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)",
+        ),
+        (
+            !text.bytes().any(|byte| byte.is_ascii_lowercase()),
+            "must contain at least one letter (a-z)",
+        ),
+        (text.contains("--"), "must not contain consecutive hyphens"),
+        (text.starts_with('-') || text.ends_with('-'), "must not begin or end with a hyphen"),
+    ];
+    let broken = rules.into_iter().filter(|(broken, _)| *broken);
+    broken.map(|(_, why)| why.to_owned()).collect()
 }
 
 /// The value of a label.

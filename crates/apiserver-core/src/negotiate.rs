@@ -1,21 +1,32 @@
 //! Content negotiation: which form the client wants, and which form its body has.
 
 use crate::request::{Options, Verb};
+use crate::scheme::ResourceType;
 use crate::status::ApiError;
 
 /// The Content-Type of aggregated discovery.
 pub const AGGREGATED_DISCOVERY_TYPE: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-const AVAILABLE: &[&str] = &["application/json"];
-const PATCHES: &[&str] = &["application/json-patch+json", "application/merge-patch+json"];
-const BODIES: &[&str] = &["application/json", "application/yaml"];
+/// What upstream serves. Protobuf is in its texts and not here.
+const AVAILABLE: &[&str] =
+    &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+/// The patches that every kind understands.
+pub(crate) const PATCHES: &[&str] = &[
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/apply-patch+yaml",
+];
+const BODIES: &[&str] =
+    &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
-/// The form of an answer. All are JSON.
+/// The form of an answer. All but one are JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     /// The object or list itself.
     Json,
+    /// The same as YAML.
+    Yaml,
     /// `meta.k8s.io/v1` Table.
     Table(IncludeObject),
     /// `meta.k8s.io/v1` PartialObjectMetadata, or the list of those.
@@ -45,6 +56,12 @@ pub enum BodyKind {
     MergePatch,
     /// RFC 6902.
     JsonPatch,
+    /// A configuration for server-side apply, as YAML or JSON.
+    ApplyPatch,
+    /// A merge patch that knows how lists merge; built-in kinds only.
+    StrategicMergePatch,
+    /// An object of a built-in kind as protobuf.
+    Protobuf,
 }
 
 /// One entry of an Accept header.
@@ -78,7 +95,15 @@ fn clauses(header: &str) -> impl Iterator<Item = Clause<'_>> {
 /// 406 if there is none, 400 for an unknown `includeObject` of a table.
 pub fn accepted(accept: Option<&str>, options: &Options) -> Result<Accepted, ApiError> {
     let header = accept.map(str::trim).filter(|text| !text.is_empty()).unwrap_or("*/*");
-    for clause in clauses(header).filter(Clause::is_json) {
+    let mut known = false;
+    for clause in clauses(header) {
+        if clause.media == "application/yaml" && clause.get("as").is_none() {
+            return Ok(Accepted::Yaml);
+        }
+        if !clause.is_json() {
+            continue;
+        }
+        known = true;
         let meta = clause.get("g") == Some("meta.k8s.io") && clause.get("v") == Some("v1");
         match clause.get("as") {
             None => return Ok(Accepted::Json),
@@ -89,7 +114,35 @@ pub fn accepted(accept: Option<&str>, options: &Options) -> Result<Accepted, Api
             Some(_) => {}
         }
     }
-    Err(ApiError::not_acceptable(AVAILABLE))
+    if known {
+        return Err(ApiError::not_acceptable(AVAILABLE));
+    }
+    Err(ApiError::nothing_acceptable(if header.contains("protobuf") {
+        &AVAILABLE[..2]
+    } else {
+        AVAILABLE
+    }))
+}
+
+/// Refuses the list form of one object's metadata, and the form of one object of a list.
+///
+/// # Errors
+/// 406, naming what upstream's Go type for it would be.
+pub fn check_form(accept: Option<&str>, rt: &ResourceType, list: bool) -> Result<(), ApiError> {
+    let wanted = if list { "PartialObjectMetadata" } else { "PartialObjectMetadataList" };
+    let first = accept.and_then(|header| clauses(header).find(Clause::is_json));
+    if first.is_none_or(|clause| clause.get("as") != Some(wanted)) {
+        return Ok(());
+    }
+    let package = match rt.group.split('.').next() {
+        Some("") | None => "core",
+        Some(group) => group,
+    };
+    let (what, suffix) = if list { ("a list", "List") } else { ("not a list", "") };
+    Err(ApiError::not_acceptable_because(format!(
+        "you requested {wanted}, but the requested object is {what} (*{package}.{}{suffix})",
+        rt.kind
+    )))
 }
 
 fn include_object(options: &Options) -> Result<IncludeObject, ApiError> {
@@ -123,18 +176,22 @@ pub fn wants_aggregated_discovery(accept: Option<&str>) -> bool {
 /// What a request body is. Creates and updates without a type are JSON.
 ///
 /// # Errors
-/// 415 for what is not served: protobuf, server-side apply, strategic merge patches.
+/// 415 for what is not served, as CBOR.
 pub fn body_kind(content_type: Option<&str>, verb: Verb) -> Result<BodyKind, ApiError> {
     let media = content_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
     match (verb, media) {
         (Verb::Patch, "application/merge-patch+json") => Ok(BodyKind::MergePatch),
         (Verb::Patch, "application/json-patch+json") => Ok(BodyKind::JsonPatch),
-        (
-            Verb::Patch,
-            "application/strategic-merge-patch+json" | "application/apply-patch+yaml",
-        ) => Err(ApiError::unsupported_media_type(PATCHES)),
+        (Verb::Patch, "application/apply-patch+yaml") => Ok(BodyKind::ApplyPatch),
+        (Verb::Patch, "application/strategic-merge-patch+json") => {
+            Ok(BodyKind::StrategicMergePatch)
+        }
+        (Verb::Patch, "application/apply-patch+cbor") => {
+            Err(ApiError::unsupported_media_type(PATCHES))
+        }
         (Verb::Patch, _) => Err(ApiError::no_patch_type()),
         (_, "" | "application/json" | "*/*") => Ok(BodyKind::Json),
+        (_, "application/vnd.kubernetes.protobuf") => Ok(BodyKind::Protobuf),
         (_, "application/yaml") => Ok(BodyKind::Yaml),
         _ => Err(ApiError::unsupported_media_type(BODIES)),
     }
@@ -165,6 +222,7 @@ mod tests {
             ),
             (Some("application/vnd.kubernetes.protobuf,application/json"), Ok(Accepted::Json)),
             (Some("application/json;as=Foo;g=meta.k8s.io;v=v1"), Err(406)),
+            (Some("application/yaml"), Ok(Accepted::Yaml)),
             (Some("text/html"), Err(406)),
         ] {
             assert_eq!(form(accept), wanted, "{accept:?}");
@@ -200,15 +258,21 @@ mod tests {
             (None, Verb::Create, Ok(BodyKind::Json)),
             (Some("application/json; charset=utf-8"), Verb::Update, Ok(BodyKind::Json)),
             (Some("application/yaml"), Verb::Create, Ok(BodyKind::Yaml)),
-            (Some("application/vnd.kubernetes.protobuf"), Verb::Create, Err(415)),
+            (Some("application/vnd.kubernetes.protobuf"), Verb::Create, Ok(BodyKind::Protobuf)),
+            (Some("application/cbor"), Verb::Create, Err(415)),
             (
                 Some("application/merge-patch+json;charset=utf-8"),
                 Verb::Patch,
                 Ok(BodyKind::MergePatch),
             ),
             (Some("application/json-patch+json"), Verb::Patch, Ok(BodyKind::JsonPatch)),
-            (Some("application/strategic-merge-patch+json"), Verb::Patch, Err(415)),
-            (Some("application/apply-patch+yaml"), Verb::Patch, Err(415)),
+            (
+                Some("application/strategic-merge-patch+json"),
+                Verb::Patch,
+                Ok(BodyKind::StrategicMergePatch),
+            ),
+            (Some("application/apply-patch+yaml"), Verb::Patch, Ok(BodyKind::ApplyPatch)),
+            (Some("application/apply-patch+cbor"), Verb::Patch, Err(415)),
             (Some("application/json"), Verb::Patch, Err(415)),
             (None, Verb::Patch, Err(415)),
         ] {

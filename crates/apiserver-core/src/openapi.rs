@@ -2,7 +2,10 @@
 //! validates fields itself is found in the parameters of PATCH.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
+use fleetwright_apiserver_kinds::kinds::group_rank;
+use fleetwright_apiserver_kinds::schemas;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +20,7 @@ const REFERENCE: &str = "#/components/schemas/";
 #[derive(Debug, Clone)]
 pub struct OpenApi {
     index: Value,
-    documents: BTreeMap<(String, String), OpenApiDocument>,
+    documents: BTreeMap<(String, String), Arc<OpenApiDocument>>,
 }
 
 /// The document of one group and version.
@@ -33,10 +36,22 @@ impl OpenApi {
     /// Builds all documents.
     #[must_use]
     pub fn build(scheme: &Scheme) -> Self {
-        let mut documents = BTreeMap::new();
-        let mut paths = Map::new();
+        // Those of the built-in kinds are the same for all clusters, and the largest.
+        static BUILTIN: OnceLock<OpenApi> = OnceLock::new();
+        let builtin = |group: &str| group_rank(group).is_some();
+        let shared = BUILTIN.get_or_init(|| {
+            let nothing = Self { index: json!({"paths": {}}), documents: BTreeMap::new() };
+            nothing.extended(&Scheme::builtin(), builtin)
+        });
+        shared.extended(scheme, |group| !builtin(group))
+    }
+
+    /// These documents, with those of the groups that `changed` names made anew from `scheme`.
+    #[must_use]
+    pub fn extended(&self, scheme: &Scheme, changed: impl Fn(&str) -> bool) -> Self {
+        let mut made = self.clone();
         for (group, versions) in scheme.group_versions() {
-            for version in versions {
+            for version in versions.into_iter().filter(|_| changed(group)) {
                 let body = document(scheme, group, version).to_string().into_bytes();
                 let hash = hash(&body);
                 let path = match group {
@@ -44,12 +59,12 @@ impl OpenApi {
                     group => format!("apis/{group}/{version}"),
                 };
                 let url = format!("/openapi/v3/{path}?hash={hash}");
-                paths.insert(path, json!({"serverRelativeURL": url}));
+                made.index["paths"][path] = json!({"serverRelativeURL": url});
                 let key = (group.to_owned(), version.to_owned());
-                documents.insert(key, OpenApiDocument { body, hash });
+                made.documents.insert(key, Arc::new(OpenApiDocument { body, hash }));
             }
         }
-        Self { index: json!({"paths": paths}), documents }
+        made
     }
 
     /// `/openapi/v3`. Its URLs are relative to the server's root: a cluster that is served below
@@ -62,7 +77,7 @@ impl OpenApi {
     /// `/openapi/v3/api/v1` and `/openapi/v3/apis/GROUP/VERSION`.
     #[must_use]
     pub fn document(&self, group: &str, version: &str) -> Option<&OpenApiDocument> {
-        self.documents.get(&(group.to_owned(), version.to_owned()))
+        self.documents.get(&(group.to_owned(), version.to_owned())).map(Arc::as_ref)
     }
 }
 
@@ -89,11 +104,10 @@ fn document(scheme: &Scheme, group: &str, version: &str) -> Value {
 
 /// The reversed group, version and kind: `dev.fleetwright.v1alpha1.ManagedCluster`.
 fn schema_name(rt: &ResourceType) -> String {
-    let mut parts: Vec<&str> = rt.group.split('.').rev().collect();
-    if !rt.custom {
-        let short = rt.group.split('.').next().filter(|short| !short.is_empty());
-        parts = vec!["io", "k8s", "api", short.unwrap_or("core")];
+    if let Some(kind) = rt.builtin {
+        return kind.definition();
     }
+    let mut parts: Vec<&str> = rt.group.split('.').rev().collect();
     parts.extend([rt.version.as_str(), rt.kind.as_str()]);
     parts.join(".")
 }
@@ -107,7 +121,10 @@ fn gvk(rt: &ResourceType, kind: &str) -> Value {
 }
 
 fn object_schema(rt: &ResourceType) -> Value {
-    let mut schema = rt.schema.clone();
+    let mut schema = match rt.builtin {
+        Some(kind) => schemas::published(&kind.definition(), &rt.schema),
+        None => rt.schema.clone(),
+    };
     schema["x-kubernetes-group-version-kind"] = json!([gvk(rt, &rt.kind)]);
     if rt.custom {
         schema["properties"]["apiVersion"] = json!({"type": "string", "description":
@@ -136,15 +153,14 @@ fn list_schema(rt: &ResourceType, name: &str) -> Value {
 }
 
 /// Adds what the schemas refer to, and what that refers to.
-fn add_referenced(scheme: &Scheme, schemas: &mut Map<String, Value>) {
+fn add_referenced(scheme: &Scheme, made: &mut Map<String, Value>) {
     let mut waiting: Vec<String> = vec![STATUS.to_owned()];
-    schemas.values().for_each(|schema| collect_references(schema, &mut waiting));
+    made.values().for_each(|schema| collect_references(schema, &mut waiting));
     while let Some(name) = waiting.pop() {
-        if let (false, Some(schema)) =
-            (schemas.contains_key(&name), scheme.definitions().get(&name))
-        {
+        if let (false, Some(schema)) = (made.contains_key(&name), scheme.definitions().get(&name)) {
             collect_references(schema, &mut waiting);
-            schemas.insert(name, schema.clone());
+            let published = schemas::published(&name, schema);
+            made.insert(name, published);
         }
     }
 }
@@ -173,8 +189,16 @@ fn add_paths(rt: &ResourceType, schema: &str, paths: &mut Map<String, Value>) {
     let mut shared = vec![];
     if rt.namespaced {
         shared.push(path_parameter("namespace"));
-        let all = json!({"get": operation(rt, "list", &list)});
-        paths.insert(format!("{base}/{}", rt.plural), all);
+        if rt.verbs().contains(&"list") {
+            let all = json!({"get": operation(rt, "list", &list)});
+            paths.insert(format!("{base}/{}", rt.plural), all);
+        }
+    }
+    if !rt.verbs().contains(&"watch") {
+        // A review or a binding: nothing but the request.
+        let post = json!({"parameters": shared, "post": operation(rt, "post", schema)});
+        paths.insert(collection, post);
+        return;
     }
     let mut of_collection = json!({"parameters": shared, "get": operation(rt, "list", &list),
         "post": operation(rt, "post", schema)});
@@ -185,9 +209,8 @@ fn add_paths(rt: &ResourceType, schema: &str, paths: &mut Map<String, Value>) {
     shared.push(path_parameter("name"));
     let changes = json!({"parameters": shared, "get": operation(rt, "get", schema),
         "put": operation(rt, "put", schema), "patch": operation(rt, "patch", schema)});
-    for (name, verbs) in rt.subresources().iter().filter(|(_, verbs)| verbs.contains(&"patch")) {
-        debug_assert!(verbs.contains(&"get"), "{name}");
-        paths.insert(format!("{item}/{name}"), changes.clone());
+    for sub in rt.subresources().iter().filter(|sub| sub.name == "status") {
+        paths.insert(format!("{item}/{}", sub.name), changes.clone());
     }
     let mut of_item = changes;
     of_item["delete"] = operation(rt, "delete", STATUS);
@@ -249,7 +272,17 @@ fn operation(rt: &ResourceType, action: &str, answer: &str) -> Value {
     });
     let bodies: &[&str] = match action {
         "post" | "put" => &["application/json", "application/yaml"],
-        "patch" => &["application/json-patch+json", "application/merge-patch+json"],
+        "patch" if rt.custom => &[
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/apply-patch+yaml",
+        ],
+        "patch" => &[
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/strategic-merge-patch+json",
+            "application/apply-patch+yaml",
+        ],
         _ => &[],
     };
     if !bodies.is_empty() {

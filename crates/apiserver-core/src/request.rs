@@ -9,6 +9,7 @@ use crate::status::ApiError;
 
 mod options;
 
+pub use fleetwright_apiserver_apply::manager_of_user_agent;
 pub(crate) use options::propagation;
 pub use options::{FieldValidation, Options, Propagation, VersionMatch};
 
@@ -99,12 +100,18 @@ pub enum Route {
         /// Version.
         version: String,
     },
+    /// `/.well-known/openid-configuration`.
+    Issuer,
+    /// `/openid/v1/jwks`.
+    IssuerKeys,
     /// `/version`.
     Version,
     /// `healthz`, `livez` or `readyz`.
     Health(&'static str),
     /// `/`: the list of paths.
     Root,
+    /// A path with a broken escape: a plain-text 400.
+    Malformed,
     /// Nothing: a plain-text 404.
     Unknown,
 }
@@ -133,6 +140,9 @@ pub enum Discovery {
 /// 404 for paths below `/api` that are no resource, 405 for methods that make no sense there,
 /// 400 for names like `..`.
 pub fn route(method: &str, path: &str, query: &str) -> Result<Route, ApiError> {
+    if has_broken_escape(path) {
+        return Ok(Route::Malformed);
+    }
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let segments = match segments.as_slice() {
         [head @ .., ""] => head,
@@ -146,6 +156,8 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, ApiError> {
         ["healthz", ..] => Route::Health("healthz"),
         ["livez", ..] => Route::Health("livez"),
         ["readyz", ..] => Route::Health("readyz"),
+        [".well-known", "openid-configuration"] => Route::Issuer,
+        ["openid", "v1", "jwks"] => Route::IssuerKeys,
         ["openapi", "v2"] => Route::OpenApiV2,
         ["openapi", "v3"] => Route::OpenApiIndex,
         ["openapi", "v3", "api", version] => {
@@ -184,9 +196,14 @@ fn resource(
     if parts.iter().any(|part| part.is_empty() || part.contains('/')) || rest.contains(&"..") {
         return Err(ApiError::path_not_found());
     }
+    // Upstream still serves `/watch/` before a path, the form before `?watch=true`.
+    let (legacy, parts) = match parts.as_slice() {
+        ["watch", rest @ ..] if method == "GET" && !rest.is_empty() => (true, rest),
+        all => (false, all),
+    };
     // /namespaces/NAME/status is about the namespace; /namespaces/NAME/secrets is not.
-    let (namespace, parts) = match parts.as_slice() {
-        ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => (None, parts.as_slice()),
+    let (namespace, parts) = match parts {
+        ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => (None, parts),
         ["namespaces", namespace, rest @ ..] => (Some(*namespace), rest),
         all => (None, all),
     };
@@ -200,7 +217,11 @@ fn resource(
         let message = format!("Name parameter invalid: \"{dots}\": may not be '{dots}'");
         return Err(ApiError::bad_request(message));
     }
-    let verb = verb(method, name.is_some(), subresource.is_some(), query)?;
+    let verb = match legacy {
+        true if subresource.is_some() => return Err(ApiError::path_not_found()),
+        true => Verb::Watch,
+        false => verb(method, name.is_some(), subresource.is_some(), query)?,
+    };
     Ok(Route::Resource(RequestInfo {
         verb,
         group: group.to_owned(),
@@ -229,10 +250,7 @@ fn verb(method: &str, named: bool, sub: bool, query: &str) -> Result<Verb, ApiEr
 
 /// None on an escape that is no escape, as `%zz`.
 fn decode(segment: &str) -> Option<String> {
-    let bytes = segment.as_bytes();
-    let hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
-    let broken = |(at, byte): (usize, &u8)| *byte == b'%' && !(hex(at + 1) && hex(at + 2));
-    if bytes.iter().enumerate().any(broken) {
+    if has_broken_escape(segment) {
         return None;
     }
     percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
@@ -246,6 +264,13 @@ fn pairs(query: &str) -> Vec<(String, String)> {
         (!pair.is_empty() && !pair.contains(';')).then(|| Some((read(key)?, read(value)?)))?
     };
     query.split('&').filter_map(one).collect()
+}
+
+fn has_broken_escape(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let broken = |(at, byte): (usize, &u8)| *byte == b'%' && !(hex(at + 1) && hex(at + 2));
+    bytes.iter().enumerate().any(broken)
 }
 
 /// Everything but `false` and `0` counts as true.

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use fleetwright_apiserver_kinds::columns as builtin_columns;
+pub use fleetwright_apiserver_kinds::kinds::Subresource;
+use fleetwright_apiserver_kinds::kinds::{Kind, READ_WRITE, SCALE, STATUS};
 use regex::Regex;
 use serde_json::{Map, Value};
 
@@ -14,18 +17,19 @@ use crate::validate::cel::RuleTree;
 mod builtin;
 mod crd;
 
-const READ_WRITE: &[&str] =
-    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-const WITHOUT_DELETECOLLECTION: &[&str] =
-    &["create", "delete", "get", "list", "patch", "update", "watch"];
-
 /// The subresource of pods that deletes them unless a PodDisruptionBudget forbids it. It takes a
 /// kind of its own, `policy/v1` Eviction.
 pub const EVICTION_SUBRESOURCE: &str = "eviction";
 
+/// The subresource that shows and sets only a number of replicas. It has a kind of its own,
+/// `autoscaling/v1` Scale.
+pub const SCALE_SUBRESOURCE: &str = "scale";
+
 /// One kind in one version.
 #[derive(Debug)]
 pub struct ResourceType {
+    /// Its row among the built-in kinds; None for custom ones.
+    pub builtin: Option<&'static Kind>,
     /// API group; empty for the core group.
     pub group: String,
     /// Version, as `v1alpha1`.
@@ -48,6 +52,12 @@ pub struct ResourceType {
     pub custom: bool,
     /// Whether this version is the one in which objects are stored.
     pub storage: bool,
+    /// The apiVersion in which objects of this kind are stored, whichever version is asked for.
+    pub stored_as: String,
+    /// What a deprecated version says with every answer (`Warning: 299`).
+    pub deprecation: Option<String>,
+    /// Where `/scale` reads and writes, if it is served.
+    pub scale: Option<ScalePaths>,
     /// OpenAPI v3 schema. References go to `#/components/schemas/NAME`, see
     /// [`Scheme::definitions`].
     pub schema: Value,
@@ -65,6 +75,21 @@ pub(crate) struct Rules {
     pub(crate) definitions: Arc<Map<String, Value>>,
     pub(crate) cel: Option<RuleTree>,
     pub(crate) patterns: BTreeMap<String, Regex>,
+    /// Whether the schema itself, without what it refers to, has a default.
+    pub(crate) defaults: bool,
+    /// Compiled when the first object of the kind is written.
+    ownership: OnceLock<fleetwright_apiserver_apply::Schema>,
+}
+
+/// Where the scale subresource finds its numbers: field names from the top of the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScalePaths {
+    /// The wanted number, as `spec`, `replicas`.
+    pub spec: Vec<String>,
+    /// The number there is.
+    pub status: Vec<String>,
+    /// The label selector, as text.
+    pub selector: Option<Vec<String>>,
 }
 
 /// A column of the kind's table.
@@ -91,10 +116,8 @@ pub enum Cell {
     Path(JsonPath),
     /// Age since the timestamp at the path, as text.
     Age(JsonPath),
-    /// Number of entries in these maps or lists together.
-    Count(Vec<JsonPath>),
-    /// Computed for one built-in kind.
-    Computed(fn(&Value) -> Value),
+    /// Of a built-in kind.
+    Builtin(builtin_columns::Column),
 }
 
 /// Why a CustomResourceDefinition cannot be served.
@@ -175,6 +198,23 @@ impl ResourceType {
         qualified(&self.plural, &self.group)
     }
 
+    /// Group and plural under which its objects are stored: those of another kind where this one
+    /// is only a view of it.
+    #[must_use]
+    pub fn stored_resource(&self) -> String {
+        match self.view() {
+            Some(kind) => qualified(&self.plural, kind.stored_in().0),
+            None => self.group_resource(),
+        }
+    }
+
+    /// The built-in kind, if it is only a view of objects that are stored in another version, with
+    /// other fields.
+    #[must_use]
+    pub fn view(&self) -> Option<&'static Kind> {
+        self.builtin.filter(|kind| !kind.storage)
+    }
+
     /// `Secret` or `ManagedCluster.fleetwright.dev`.
     #[must_use]
     pub fn group_kind(&self) -> String {
@@ -184,23 +224,18 @@ impl ResourceType {
     /// The verbs discovery announces.
     #[must_use]
     pub fn verbs(&self) -> &'static [&'static str] {
-        if self.is("", "namespaces") { WITHOUT_DELETECOLLECTION } else { READ_WRITE }
+        self.builtin.map_or(READ_WRITE, |kind| kind.verbs)
     }
 
-    /// The subresources served, each with its verbs.
+    /// The subresources served.
     #[must_use]
-    pub fn subresources(&self) -> &'static [(&'static str, &'static [&'static str])] {
-        const STATUS: (&str, &[&str]) = ("status", &["get", "patch", "update"]);
-        const FINALIZE: (&str, &[&str]) = ("finalize", &["update"]);
-        const EVICTION: (&str, &[&str]) = (EVICTION_SUBRESOURCE, &["create"]);
-        if self.is("", "namespaces") {
-            &[FINALIZE, STATUS]
-        } else if self.is("", "pods") {
-            &[EVICTION, STATUS]
-        } else if self.has_status {
-            &[STATUS]
-        } else {
-            &[]
+    pub fn subresources(&self) -> &'static [Subresource] {
+        match (self.builtin, self.has_status, self.scale.is_some()) {
+            (Some(kind), ..) => kind.subresources,
+            (None, true, true) => &[SCALE, STATUS],
+            (None, true, false) => &[STATUS],
+            (None, false, true) => &[SCALE],
+            (None, false, false) => &[],
         }
     }
 
@@ -213,9 +248,13 @@ impl ResourceType {
             return Err(ApiError::path_not_found());
         }
         if let Some(wanted) = &request.subresource {
-            let verbs = self.subresources().iter().find(|(name, _)| name == wanted);
-            let (_, verbs) = verbs.ok_or_else(ApiError::path_not_found)?;
-            return if verbs.contains(&request.verb.as_str()) {
+            let found = self.subresources().iter().find(|sub| sub.name == wanted);
+            // Upstream looks for what a custom kind does not serve in its storage.
+            let name = request.name.as_deref().filter(|_| self.custom);
+            let found = found.ok_or_else(|| {
+                name.map_or_else(ApiError::path_not_found, |name| ApiError::not_found(self, name))
+            })?;
+            return if found.verbs.contains(&request.verb.as_str()) {
                 Ok(())
             } else {
                 Err(ApiError::method_not_allowed())
@@ -232,14 +271,29 @@ impl ResourceType {
         Ok(())
     }
 
+    fn key(&self) -> (String, String, String) {
+        (self.group.clone(), self.version.clone(), self.plural.clone())
+    }
+
     /// Whether this is the given group and plural.
     #[must_use]
     pub fn is(&self, group: &str, plural: &str) -> bool {
         self.group == group && self.plural == plural
     }
 
+    /// Whether the schema fills in anything.
+    #[must_use]
+    pub fn has_defaults(&self) -> bool {
+        self.rules.defaults
+    }
+
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// What the fields of this kind are to their owners.
+    pub(crate) fn ownership(&self) -> &fleetwright_apiserver_apply::Schema {
+        self.rules.ownership.get_or_init(|| crate::crud::ownership(self))
     }
 }
 
@@ -251,18 +305,28 @@ fn qualified(name: &str, group: &str) -> String {
     if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
 }
 
+/// What a CustomResourceDefinition makes a server serve.
+#[derive(Debug, Clone)]
+pub struct CompiledCrd {
+    /// One type per served version.
+    pub served: Vec<Arc<ResourceType>>,
+    /// The type in which objects are stored, served or not.
+    pub storage: Arc<ResourceType>,
+}
+
 /// The kinds of a logical cluster. Cheap to clone; immutable once built.
 #[derive(Debug, Clone)]
 pub struct Scheme {
     /// By group, version and plural: the order in which discovery lists them.
     types: BTreeMap<(String, String, String), Arc<ResourceType>>,
     definitions: Arc<Map<String, Value>>,
+    /// The CustomResourceDefinitions that came with [`Scheme::with_crd`], by name.
+    own_crds: BTreeMap<String, Arc<Value>>,
 }
 
 impl Scheme {
-    /// The built-in kinds: those of core/v1, apps/v1, networking, coordination, policy and
-    /// admission registration that Fleetwright reads or writes, on the hub or on a member. Only
-    /// ValidatingAdmissionPolicies act; nothing runs a StatefulSet or fills a PersistentVolume.
+    /// The built-in kinds. Only some of them act: nothing calls webhooks, fills a
+    /// PersistentVolume or forwards to another API server.
     #[must_use]
     pub fn builtin() -> Self {
         static BUILTIN: OnceLock<Scheme> = OnceLock::new();
@@ -275,14 +339,41 @@ impl Scheme {
     /// If the document is incomplete or a rule, pattern or column cannot be run: what cannot be
     /// checked is refused here rather than let through later.
     pub fn with_crd(mut self, crd: &Value) -> Result<Self, SchemeError> {
-        for rt in crd::types(crd, &self.definitions)? {
-            let key = (rt.group.clone(), rt.version.clone(), rt.plural.clone());
-            if self.types.contains_key(&key) {
+        for rt in self.compile(crd)?.served {
+            if self.types.contains_key(&rt.key()) {
                 return Err(SchemeError::Taken { group_resource: rt.group_resource() });
             }
-            self.types.insert(key, Arc::new(rt));
+            self.types.insert(rt.key(), rt);
         }
+        let name = crate::crd::name_of(crd);
+        self.own_crds.insert(name, Arc::new(crate::crd::completed(crd)));
         Ok(self)
+    }
+
+    /// The types that a CustomResourceDefinition would make this scheme serve: costly for large
+    /// ones, so compile once and share.
+    ///
+    /// # Errors
+    /// As [`Scheme::with_crd`].
+    pub fn compile(&self, crd: &Value) -> Result<CompiledCrd, SchemeError> {
+        crd::compile(crd, &self.definitions)
+    }
+
+    /// This scheme and further types. What is served already stays.
+    #[must_use]
+    pub fn extended<'a>(&self, types: impl Iterator<Item = &'a Arc<ResourceType>>) -> Self {
+        let mut scheme = self.clone();
+        for rt in types {
+            scheme.types.entry(rt.key()).or_insert_with(|| Arc::clone(rt));
+        }
+        scheme
+    }
+
+    /// The CustomResourceDefinitions that are part of the program, by name, with all that the
+    /// server fills in but what differs between clusters (uid, times, status).
+    #[must_use]
+    pub fn own_crds(&self) -> &BTreeMap<String, Arc<Value>> {
+        &self.own_crds
     }
 
     /// The type served under a path.
@@ -356,6 +447,24 @@ fn rank(version: &str) -> (u8, u64, u64, std::cmp::Reverse<&str>) {
 }
 
 impl Rules {
+    /// For schemas that refer to nothing.
+    pub(crate) fn none() -> Self {
+        Self {
+            definitions: Arc::default(),
+            cel: None,
+            patterns: BTreeMap::new(),
+            defaults: false,
+            ownership: OnceLock::new(),
+        }
+    }
+
+    /// Only the patterns of a schema that refers to nothing.
+    pub(crate) fn patterns_of(schema: &Value) -> Result<Self, SchemeError> {
+        let mut rules = Self::none();
+        collect_patterns("", schema, &mut rules.patterns)?;
+        Ok(rules)
+    }
+
     /// Compiles the patterns, and for custom kinds the CEL rules, of a schema.
     fn compile(
         kind: &str,
@@ -366,7 +475,19 @@ impl Rules {
         collect_patterns(kind, schema, &mut patterns)?;
         let broken = |(field, why)| SchemeError::Rule { kind: kind.to_owned(), field, why };
         let cel = RuleTree::compile(schema).map_err(broken)?;
-        Ok(Self { definitions, cel, patterns })
+        let (defaults, ownership) = (has_default(schema), OnceLock::new());
+        Ok(Self { definitions, cel, patterns, defaults, ownership })
+    }
+}
+
+fn has_default(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            fields.get("default").is_some_and(|default| !default.is_null())
+                || fields.iter().any(|(key, child)| key != "default" && has_default(child))
+        }
+        Value::Array(items) => items.iter().any(has_default),
+        _ => false,
     }
 }
 
@@ -394,148 +515,4 @@ fn collect_patterns(
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::request::{Route, route};
-    use crate::testing::{scheme, ship_crd};
-
-    /// Kinds are shared between threads and logical clusters.
-    const fn is_shareable<T: Send + Sync>() {}
-    const _: () = is_shareable::<Scheme>();
-
-    #[test]
-    fn the_builtin_kinds_are_all_there_with_schemas_and_columns() {
-        let scheme = Scheme::builtin();
-        let names: Vec<String> = scheme.types().map(|rt| rt.group_resource()).collect();
-        let wanted = [
-            "configmaps",
-            "events",
-            "namespaces",
-            "nodes",
-            "persistentvolumeclaims",
-            "persistentvolumes",
-            "pods",
-            "secrets",
-            "serviceaccounts",
-            "services",
-            "validatingadmissionpolicies.admissionregistration.k8s.io",
-            "validatingadmissionpolicybindings.admissionregistration.k8s.io",
-            "statefulsets.apps",
-            "leases.coordination.k8s.io",
-            "ingresses.networking.k8s.io",
-            "networkpolicies.networking.k8s.io",
-            "poddisruptionbudgets.policy",
-        ];
-        assert_eq!(names, wanted);
-        for rt in scheme.types() {
-            assert_eq!(rt.schema["type"], "object", "{}", rt.kind);
-            assert!(rt.columns.len() >= 2, "{}", rt.kind);
-        }
-        let secret = scheme.find_kind("v1", "Secret").map(|rt| rt.plural.clone());
-        assert_eq!(secret.as_deref(), Some("secrets"));
-    }
-
-    #[test]
-    fn a_custom_kind_takes_its_names_from_the_crd() {
-        let scheme = scheme();
-        let found = scheme.find("sea.example.com", "v1", "ships").map(|rt| {
-            assert_eq!(rt.api_version(), "sea.example.com/v1");
-            assert_eq!(rt.group_kind(), "Ship.sea.example.com");
-            assert_eq!((rt.singular.as_str(), rt.list_kind().as_str()), ("ship", "ShipList"));
-            assert_eq!(rt.selectable_fields, ["spec.flag"]);
-            (rt.namespaced, rt.has_status, rt.custom, rt.storage)
-        });
-        assert_eq!(found, Some((true, true, true, true)));
-        assert!(
-            scheme.has_group("sea.example.com") && !scheme.has_version("sea.example.com", "v2")
-        );
-        assert!(matches!(scheme.with_crd(&ship_crd()), Err(SchemeError::Taken { .. })));
-    }
-
-    fn refused(pointer: &str, value: Value) -> String {
-        let mut crd = ship_crd();
-        if let Some(place) = crd.pointer_mut(pointer) {
-            *place = value;
-        }
-        Scheme::builtin().with_crd(&crd).err().map(|error| error.to_string()).unwrap_or_default()
-    }
-
-    #[test]
-    fn what_could_not_be_checked_later_is_refused_at_registration() {
-        let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
-        for (pointer, value, wanted) in [
-            ("/kind", json!("Secret"), "not an apiextensions.k8s.io/v1 CustomResourceDefinition"),
-            ("/spec/names/plural", json!(""), "lacks spec.names.plural"),
-            ("/spec/versions/0/schema", json!({}), "lacks spec.versions[].schema"),
-            ("/spec/versions/0/storage", json!(false), "exactly one version"),
-            (
-                &format!("{spec}/properties/code/type"),
-                json!("strng"),
-                "not structural at \".spec.code\"",
-            ),
-            (
-                &format!("{spec}/properties/tags/items"),
-                json!(null),
-                "not structural at \".spec.tags\"",
-            ),
-            (&format!("{spec}/properties/code/pattern"), json!("["), "pattern \"[\""),
-            (&format!("{spec}/x-kubernetes-validations/0/rule"), json!("self.("), "at .spec"),
-            (
-                &format!("{spec}/x-kubernetes-validations/1/messageExpression"),
-                json!("'"),
-                "at .spec",
-            ),
-            (
-                &format!(
-                    "{spec}/properties/holds/items/properties/size/x-kubernetes-validations/0/rule"
-                ),
-                json!("self >"),
-                "at .spec.holds[*].size",
-            ),
-            (
-                "/spec/versions/0/additionalPrinterColumns/0/jsonPath",
-                json!("{.a}"),
-                "column \"Flag\"",
-            ),
-        ] {
-            let text = refused(pointer, value);
-            assert!(text.contains(wanted), "{pointer}: {text:?}");
-        }
-    }
-
-    #[test]
-    fn the_most_mature_version_is_preferred() {
-        let mut versions = vec!["foo", "v1alpha1", "v2", "v1beta2", "v10", "v1beta10", "bar"];
-        versions.sort_by_key(|version| std::cmp::Reverse(rank(version)));
-        assert_eq!(versions, ["v10", "v2", "v1beta10", "v1beta2", "v1alpha1", "bar", "foo"]);
-    }
-
-    #[test]
-    fn paths_that_make_no_sense_for_a_kind_are_refused() {
-        let scheme = scheme();
-        for (method, path, wanted) in [
-            ("GET", "/api/v1/namespaces/n/configmaps/a", None),
-            ("GET", "/api/v1/configmaps", None),
-            ("PUT", "/api/v1/namespaces/n/status", None),
-            ("PUT", "/api/v1/namespaces/n/finalize", None),
-            ("PATCH", "/apis/sea.example.com/v1/namespaces/n/ships/a/status", None),
-            ("POST", "/api/v1/configmaps", Some(405)),
-            ("DELETE", "/api/v1/configmaps", Some(405)),
-            ("DELETE", "/api/v1/namespaces", Some(405)),
-            ("PATCH", "/api/v1/namespaces/n/finalize", Some(405)),
-            ("GET", "/api/v1/namespaces/n/nodes", Some(404)),
-            ("GET", "/api/v1/configmaps/a", Some(404)),
-            ("GET", "/api/v1/namespaces/n/configmaps/a/foo", Some(404)),
-        ] {
-            let Ok(Route::Resource(request)) = route(method, path, "") else {
-                assert_eq!(path, "a resource");
-                continue;
-            };
-            let rt = scheme.find(&request.group, &request.version, &request.resource);
-            let code = rt.map(|rt| rt.check(&request).err().map(|error| error.code()));
-            assert_eq!(code, Some(wanted), "{method} {path}");
-        }
-    }
-}
+mod tests;

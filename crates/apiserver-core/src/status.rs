@@ -21,6 +21,8 @@ pub enum CauseReason {
     NotSupported,
     /// A value occurs twice where it must be unique.
     Duplicate,
+    /// A value names something that is not there.
+    NotFound,
     /// The field may not be set or changed.
     Forbidden,
     /// A string or object is too long.
@@ -33,6 +35,8 @@ pub enum CauseReason {
     NamespaceTerminating,
     /// A PodDisruptionBudget forbids an eviction.
     DisruptionBudget,
+    /// Somebody else owns a field that an apply would change.
+    FieldManagerConflict,
     /// A policy refused the request; upstream names no reason there.
     Unnamed,
 }
@@ -47,12 +51,14 @@ impl CauseReason {
             Self::TypeInvalid => "FieldValueTypeInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::Duplicate => "FieldValueDuplicate",
+            Self::NotFound => "FieldValueNotFound",
             Self::Forbidden => "FieldValueForbidden",
             Self::TooLong => "FieldValueTooLong",
             Self::TooMany => "FieldValueTooMany",
             Self::ResourceVersionTooLarge => "ResourceVersionTooLarge",
             Self::NamespaceTerminating => "NamespaceTerminating",
             Self::DisruptionBudget => "DisruptionBudget",
+            Self::FieldManagerConflict => "FieldManagerConflict",
             Self::Unnamed => "",
         }
     }
@@ -116,6 +122,12 @@ impl Cause {
         Self::new(CauseReason::Duplicate, field, format!("Duplicate value: {value}"))
     }
 
+    /// `Not found: VALUE`.
+    #[must_use]
+    pub fn not_found(field: impl Into<String>, value: &Value) -> Self {
+        Self::new(CauseReason::NotFound, field, format!("Not found: {value}"))
+    }
+
     /// `Forbidden: DETAIL`.
     #[must_use]
     pub fn forbidden(field: impl Into<String>, detail: &str) -> Self {
@@ -146,6 +158,19 @@ impl Cause {
         }
         out
     }
+}
+
+/// A name as Go quotes it: control characters as escapes.
+fn escaped(name: &str) -> String {
+    let one = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        c if c.is_ascii_control() => format!("\\x{:02x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    name.chars().map(one).collect()
 }
 
 fn with_detail(head: &str, detail: &str) -> String {
@@ -204,7 +229,7 @@ impl ApiError {
     /// 404: no such object.
     #[must_use]
     pub fn not_found(rt: &ResourceType, name: &str) -> Self {
-        let message = format!("{} \"{name}\" not found", rt.group_resource());
+        let message = format!("{} \"{}\" not found", rt.group_resource(), escaped(name));
         Self::new(404, "NotFound", message).about(rt, name)
     }
 
@@ -238,6 +263,12 @@ impl ApiError {
         Self::new(409, "Conflict", message).about(rt, name)
     }
 
+    /// 409: others own fields that an apply would change, one cause each. Names no object, as upstream.
+    #[must_use]
+    pub fn apply_conflict(message: String, causes: Vec<Cause>) -> Self {
+        Self::new(409, "Conflict", message).details(Details { causes, ..Details::default() })
+    }
+
     /// 409: a precondition of a delete does not hold. Names the kind where others name the plural.
     #[must_use]
     pub fn precondition(rt: &ResourceType, name: &str, message: &str) -> Self {
@@ -262,7 +293,9 @@ impl ApiError {
     /// 422: the object breaks its schema or rules. `causes` must not be empty.
     #[must_use]
     pub fn invalid(rt: &ResourceType, name: &str, causes: Vec<Cause>) -> Self {
-        Self::invalid_kind(&rt.group, &rt.kind, name, causes)
+        // Views are checked as what they are views of, and so they are called.
+        let group = rt.view().map_or(rt.group.as_str(), |kind| kind.stored_in().0);
+        Self::invalid_kind(group, &rt.kind, name, causes)
     }
 
     /// 422 on the request's own options: `kind` is `ListOptions`, `CreateOptions`, ….
@@ -278,7 +311,13 @@ impl ApiError {
             "" => cause.message.clone(),
             field => format!("{field}: {}", cause.message),
         };
-        let texts: Vec<String> = causes.iter().map(one).collect();
+        // What was found twice is told once; the causes hold it as often as it was found.
+        let mut texts: Vec<String> = Vec::with_capacity(causes.len());
+        for text in causes.iter().map(one) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let text = match texts.as_slice() {
             [single] => single.clone(),
             many => format!("[{}]", many.join(", ")),
@@ -322,6 +361,20 @@ impl ApiError {
         Self::new(403, "Forbidden", format!("{subject} is forbidden: {message}")).about(rt, name)
     }
 
+    /// 403 on a resource that may not be served at all: authorization comes first.
+    #[must_use]
+    pub fn forbidden_resource(group: &str, plural: &str, name: &str, message: &str) -> Self {
+        let what = if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+        let subject = if name.is_empty() { what } else { format!("{what} \"{name}\"") };
+        let details = Details {
+            name: name.into(),
+            group: group.into(),
+            kind: plural.into(),
+            ..Details::default()
+        };
+        Self::new(403, "Forbidden", format!("{subject} is forbidden: {message}")).details(details)
+    }
+
     /// 403 on a path that is no resource.
     #[must_use]
     pub fn forbidden_path(user: &str, verb: &str, path: &str) -> Self {
@@ -353,12 +406,33 @@ impl ApiError {
         Self::new(405, "MethodNotAllowed", message).details(Details::default())
     }
 
+    /// 504: the server could not answer in time; what was asked may still be done.
+    #[must_use]
+    pub fn took_too_long() -> Self {
+        let message = "request did not complete within the allotted timeout";
+        Self::new(504, "Timeout", message).details(Details::default())
+    }
+
+    /// 501: known, and not to be had here.
+    #[must_use]
+    pub fn not_implemented(message: impl Into<String>) -> Self {
+        Self::new(501, "NotImplemented", message)
+    }
+
     /// 406: none of the client's representations can be served.
     #[must_use]
     pub fn not_acceptable(available: &[&str]) -> Self {
         let list = available.join(", ");
         let message = format!("only the following media types are accepted: {list}");
         Self::new(406, "NotAcceptable", message)
+    }
+
+    /// 406: the client names no media type that is known.
+    #[must_use]
+    pub fn nothing_acceptable(available: &[&str]) -> Self {
+        let list = available.join(", ");
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {list}");
+        Self::new(406, "NotAcceptable", message).details(Details::default())
     }
 
     /// 406 with a text of its own.

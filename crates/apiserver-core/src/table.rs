@@ -1,6 +1,7 @@
 //! The other forms of objects: `meta.k8s.io/v1` Table (what kubectl prints) and
 //! PartialObjectMetadata, and the lists of them.
 
+use fleetwright_apiserver_kinds::columns as builtin;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -39,6 +40,11 @@ pub fn table<'a>(
 }
 
 fn definition(column: &Column) -> Value {
+    // Descriptions of built-in kinds are unpacked when the first table is made.
+    if let Cell::Builtin(column) = &column.cell {
+        return json!({"name": column.name, "type": column.kind, "format": column.format,
+            "description": column.description(), "priority": column.priority});
+    }
     json!({"name": column.name, "type": column.kind, "format": column.format,
         "description": column.description, "priority": column.priority})
 }
@@ -56,17 +62,29 @@ fn row(rt: &ResourceType, object: &Value, options: TableOptions) -> Value {
 
 fn cell(column: &Column, object: &Value, now: Timestamp) -> Value {
     match &column.cell {
-        Cell::Computed(how) => how(object),
         Cell::Age(path) => age_cell(path, object, now),
         Cell::Path(path) => typed(&column.kind, &path.find(object)),
-        Cell::Count(paths) => {
-            let count = |path: &JsonPath| match path.first(object) {
-                Some(Value::Object(fields)) => fields.len(),
-                Some(Value::Array(items)) => items.len(),
-                _ => 0,
-            };
-            json!(paths.iter().map(count).sum::<usize>())
-        }
+        Cell::Builtin(column) => builtin_cell(column.cell, object, now),
+    }
+}
+
+fn builtin_cell(cell: builtin::Cell, object: &Value, now: Timestamp) -> Value {
+    let time = |pointer: &str| object.pointer(pointer)?.as_str()?.parse::<Timestamp>().ok();
+    let between = |from: Timestamp, to: Timestamp| json!(age(to.as_second() - from.as_second()));
+    match cell {
+        builtin::Cell::Text(pointer) => match object.pointer(pointer).and_then(Value::as_str) {
+            Some(text) => json!(text),
+            None => json!(""),
+        },
+        builtin::Cell::Computed(how) => how(object),
+        builtin::Cell::Age(pointers) => match pointers.iter().find_map(|at| time(at)) {
+            Some(then) => between(then, now),
+            None => json!("<unknown>"),
+        },
+        builtin::Cell::Between(from, to) => match time(from) {
+            Some(from) => between(from, time(to).unwrap_or(now)),
+            None => json!(""),
+        },
     }
 }
 
@@ -211,12 +229,33 @@ mod tests {
         let node = json!({"metadata": {"name": "n", "labels": {"node-role.kubernetes.io/cp": ""}},
             "spec": {"unschedulable": true}, "status": {"nodeInfo": {"kubeletVersion": "v1.36.0"},
             "conditions": [{"type": "Ready", "status": "True"}]}});
-        let wanted = json!(["n", "Ready,SchedulingDisabled", "cp", null, "v1.36.0"]);
+        let wanted = json!([
+            "n",
+            "Ready,SchedulingDisabled",
+            "cp",
+            "<unknown>",
+            "v1.36.0",
+            "<none>",
+            "<none>",
+            "<unknown>",
+            "<unknown>",
+            "<unknown>"
+        ]);
         assert_eq!(cells("", "nodes", &node), wanted);
         let pod = json!({"metadata": metadata, "spec": {"containers": [{}, {}]},
             "status": {"phase": "Running", "containerStatuses": [{"ready": true, "restartCount": 2},
             {"ready": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}});
-        let wanted = json!(["a", "1/2", "CrashLoopBackOff", "2", "10m"]);
+        let wanted = json!([
+            "a",
+            "1/2",
+            "CrashLoopBackOff",
+            "2",
+            "10m",
+            "<none>",
+            "<none>",
+            "<none>",
+            "<none>"
+        ]);
         assert_eq!(cells("", "pods", &pod), wanted);
     }
 

@@ -9,9 +9,13 @@ use crate::scheme::ResourceType;
 use crate::status::Cause;
 
 pub(crate) mod cel;
-pub(crate) mod ratchet;
+mod formats;
+mod ratchet;
+mod scale;
 pub(crate) mod schema;
 pub(crate) mod shape;
+
+pub(crate) use shape::is_text_map;
 
 pub(crate) const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
@@ -29,21 +33,46 @@ pub fn apply_defaults(rt: &ResourceType, object: &mut Value) {
 /// invalid already and did not change is let pass (broken rules then become warnings).
 #[must_use]
 pub fn validate(rt: &ResourceType, object: &Value, old: Option<&Value>) -> Findings {
-    let mut findings = Findings { causes: schema::check(rt, object), warnings: Vec::new() };
-    if let Some(old) = old {
-        findings.causes.retain(|cause| !ratchet::is_unchanged(cause, old, object));
-    }
+    validate_part(rt, object, old, false)
+}
+
+/// As [`validate`]; a write of the status alone is judged by its status, and by the rules.
+pub(crate) fn validate_part(
+    rt: &ResourceType,
+    object: &Value,
+    old: Option<&Value>,
+    status_only: bool,
+) -> Findings {
+    let violations = if status_only {
+        schema::check_status(rt, object, old)
+    } else {
+        schema::check(rt, object, old)
+    };
+    let mut findings = Findings { causes: violations.causes, warnings: Vec::new() };
+    findings.causes.extend(scale::check(rt, object, status_only));
+    findings.causes.extend(violations.duplicates);
     if rt.rules().cel.is_none() {
         return findings;
     }
     if findings.causes.iter().any(schema::blocks_rules) {
         let text = "some validation rules were not checked because the object was invalid; \
                     correct the existing errors to complete validation";
-        findings.causes.push(Cause::invalid("<nil>", &Value::Null, text));
+        findings.causes.push(Cause::invalid(schema::NOWHERE, &Value::Null, text));
     } else {
         cel::check(rt, object, old, &mut findings);
     }
     findings
+}
+
+/// All violations of a schema that stands for itself, by paths below it. A schema that cannot be
+/// compiled has been refused for that.
+pub(crate) fn check_alone(schema: &Value, value: &Value) -> Vec<Cause> {
+    schema::check_alone(schema, value)
+}
+
+/// Whether the value has fields that its schema does not know.
+pub(crate) fn would_prune(schema: &Value, value: &Value) -> bool {
+    !shape::prune_alone(schema, &mut value.clone()).is_empty()
 }
 
 /// What a validation found.

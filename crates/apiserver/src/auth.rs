@@ -1,25 +1,63 @@
-//! Who is asking. What they may do is not decided here: every known identity may do everything,
-//! until there are roles.
+//! Who is asking. What they may do is decided in `authorize.rs`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
+use fleetwright_apiserver_core::rbac;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// A user, as an authenticator knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
     /// The user's name, for example `admin`.
     pub user: String,
     /// The groups, for example `system:masters`.
     pub groups: Vec<String>,
+    /// What tells the user from another of the same name; empty when the authenticator knows none.
+    pub uid: String,
+    /// More that the authenticator knows.
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 impl Identity {
+    /// A user in groups.
+    #[must_use]
+    pub fn new(user: &str, groups: Vec<String>) -> Self {
+        Self { user: user.to_owned(), groups, ..Self::default() }
+    }
+
+    /// Whoever shows nothing.
+    pub(crate) fn anonymous() -> Self {
+        Self::new(rbac::ANONYMOUS, vec![rbac::UNAUTHENTICATED.to_owned()])
+    }
+
+    /// Adds the group of all who are known.
+    pub(crate) fn known(mut self) -> Self {
+        let known = |group: &String| group == rbac::AUTHENTICATED;
+        if self.user != rbac::ANONYMOUS && !self.groups.iter().any(known) {
+            self.groups.push(rbac::AUTHENTICATED.to_owned());
+        }
+        self
+    }
+
+    /// `authentication.k8s.io/v1` UserInfo.
+    pub(crate) fn info(&self) -> Value {
+        let mut info = json!({"username": self.user, "groups": self.groups});
+        if !self.uid.is_empty() {
+            info["uid"] = json!(self.uid);
+        }
+        if !self.extra.is_empty() {
+            info["extra"] = json!(self.extra);
+        }
+        info
+    }
+
     /// The identity of our own code, in process.
     #[must_use]
     pub fn system(user: &str) -> Self {
-        Self { user: user.to_owned(), groups: vec!["system:masters".to_owned()] }
+        Self::new(user, vec![rbac::MASTERS.to_owned()])
     }
 }
 

@@ -15,6 +15,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::auth::Identity;
 use crate::file::replace_file;
 
 const COMMON_NAME: &str = "fleetwright-ca";
@@ -29,6 +30,32 @@ pub struct Authority {
     certificate_pem: String,
     certificate: CertificateDer<'static>,
     key: CaKey,
+}
+
+/// What a client signs in with.
+pub struct ClientCertificate {
+    /// The certificate, PEM.
+    pub certificate_pem: String,
+    /// Its private key, PEM.
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientCertificate(..)")
+    }
+}
+
+/// Whom a client certificate names: the common name is the user, each organisation a group.
+pub(crate) fn named_by(certificate: &CertificateDer<'_>) -> Option<Identity> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let subject = parsed.subject();
+    let text = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
+        attribute.as_str().ok().map(str::to_owned)
+    };
+    let user = subject.iter_common_name().next().and_then(text).filter(|name| !name.is_empty())?;
+    let groups = subject.iter_organization().filter_map(text).collect();
+    Some(Identity::new(&user, groups))
 }
 
 struct CaKey(KeyPair);
@@ -149,12 +176,54 @@ impl Authority {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pair.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         self.check_issued(&certificate, &provider, clock)?;
+        let clients = self.client_verifier(&provider)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(vec![certificate, self.certificate.clone()], key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+
+    /// Takes certificates that this authority has issued for clients, and connections without.
+    fn client_verifier(
+        &self,
+        provider: &Arc<rustls::crypto::CryptoProvider>,
+    ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, AuthorityError> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.certificate.clone())?;
+        let provider = Arc::clone(provider);
+        let builder =
+            rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = builder.allow_unauthenticated().build();
+        Ok(verifier.map_err(|error| rustls::Error::General(error.to_string()))?)
+    }
+
+    /// A certificate for a client: whoever shows it is `user`, in `group`, on the cluster at the
+    /// root of the server's paths. It cannot be taken back before its end, short of a new authority.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made.
+    pub fn issue_client(
+        &self,
+        user: &str,
+        group: &str,
+        days: u16,
+        clock: &dyn Clock,
+    ) -> Result<ClientCertificate, AuthorityError> {
+        let mut params = CertificateParams::default();
+        let mut name = common_name(user);
+        name.push(DnType::OrganizationName, group);
+        params.distinguished_name = name;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        valid_for(&mut params, clock, i64::from(days));
+        let pair = KeyPair::generate()?;
+        let issuer_params = ca_params();
+        let issuer = Issuer::from_params(&issuer_params, &self.key.0);
+        let certificate_pem = params.signed_by(&pair, &issuer)?.pem();
+        Ok(ClientCertificate { certificate_pem, key_pem: pair.serialize_pem() })
     }
 
     /// A `ca.crt` that belongs to another key would fail every client with a riddle; fail here.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use fleetwright_apiserver_core::request::Options;
-use fleetwright_apiserver_core::scheme::ResourceType;
+use fleetwright_apiserver_core::scheme::{ResourceType, Scheme};
 use fleetwright_apiserver_core::status::ApiError;
 use serde_json::Value;
 
@@ -56,6 +56,15 @@ impl LogicalCluster {
         &self.server.0
     }
 
+    /// The kinds that are served now.
+    pub(crate) fn scheme(&self) -> Arc<Scheme> {
+        Arc::clone(&self.attached.definitions.served().scheme)
+    }
+
+    pub(crate) fn server(&self) -> &ApiServer {
+        &self.server
+    }
+
     /// The cluster's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -83,8 +92,8 @@ impl LogicalCluster {
         name: &str,
     ) -> Option<Arc<Value>> {
         let rt = self.resource_type(resource).ok()?;
-        let object = self.tables.get(&rt.group_resource(), &place_of(namespace, name))?;
-        Some(Arc::clone(&object.value))
+        let object = self.tables.get(&rt.stored_resource(), &place_of(namespace, name))?;
+        Some(Arc::clone(&object.viewed(&rt).value))
     }
 
     /// All objects of a resource, in one namespace or everywhere, by namespace and name.
@@ -93,9 +102,9 @@ impl LogicalCluster {
             return Vec::new();
         };
         // A list of now is never too old.
-        let listed = self.tables.list(&rt.group_resource(), namespace, None, None);
+        let listed = self.tables.list(&rt.stored_resource(), namespace, None, None);
         let objects = listed.map(|snapshot| snapshot.objects).unwrap_or_default();
-        objects.iter().map(|object| Arc::clone(&object.value)).collect()
+        objects.iter().map(|object| Arc::clone(&object.viewed(&rt).value)).collect()
     }
 
     /// Creates or replaces an object, its status included. Namespace and name are those in its
@@ -130,7 +139,8 @@ impl LogicalCluster {
 
     fn resource_type(&self, resource: &ResourceRef) -> Result<Arc<ResourceType>, ApiError> {
         let ResourceRef { group, version, plural } = resource;
-        let found = self.attached.scheme.find(group, version, plural);
+        let scheme = self.scheme();
+        let found = scheme.find(group, version, plural);
         found.map(Arc::clone).ok_or_else(ApiError::path_not_found)
     }
 }

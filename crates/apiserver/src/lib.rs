@@ -10,17 +10,24 @@
 //! - everything but [`RedbStore`], [`Authority`] and [`serve`] is deterministic on a tokio
 //!   current-thread runtime with paused time.
 //!
-//! Deliberately not here: what the API means (that is `fleetwright-apiserver-core`), roles,
-//! admission webhooks, controllers (as for disruption budgets) other than the removal of namespaces, high availability.
+//! Deliberately not here: what the API means (that is `fleetwright-apiserver-core`), admission
+//! webhooks, controllers other than the garbage collector and what belongs to namespaces (nobody
+//! counts disruption budgets or runs pods), high availability.
 //!
 //! Start reading at [`ApiServer`], then `writer.rs` for writes and `watch.rs` for reads.
 
+mod accounts;
 mod admission;
 mod auth;
 mod authority;
+mod authorize;
+mod backup;
 mod body;
 mod cluster;
+mod crds;
+mod expiry;
 mod file;
+mod garbage;
 mod listing;
 mod operations;
 mod router;
@@ -36,7 +43,8 @@ pub use fleetwright_apiserver_core::scheme::Scheme;
 pub use fleetwright_apiserver_core::status::ApiError;
 
 pub use self::auth::{AuthError, Authenticator, Identity, StaticTokens};
-pub use self::authority::{Authority, AuthorityError};
+pub use self::authority::{Authority, AuthorityError, ClientCertificate};
+pub use self::backup::Export;
 pub use self::body::ApiBody;
 pub use self::cluster::{LogicalCluster, ResourceRef};
 pub use self::file::replace_file;

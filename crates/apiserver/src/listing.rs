@@ -11,15 +11,15 @@ use fleetwright_apiserver_core::scheme::ResourceType;
 use fleetwright_apiserver_core::selector::{FieldSelector, LabelSelector};
 use fleetwright_apiserver_core::status::ApiError;
 use fleetwright_apiserver_core::table::{
-    TableOptions, partial_metadata, partial_metadata_list, table,
+    TableOptions, list, partial_metadata, partial_metadata_list, table,
 };
 use futures::stream;
 use http::Response;
 use serde_json::{Value, json};
 
-use crate::body::ApiBody;
+use crate::body::{ApiBody, Size};
 use crate::cluster::LogicalCluster;
-use crate::service::{json as json_response, streamed};
+use crate::service::{json as json_response, streamed, yaml as yaml_response};
 use crate::tables::{Object, Place, TooOld};
 
 /// Lists are sent in pieces of about this size, so that a large one is never copied whole.
@@ -60,6 +60,13 @@ impl Selection {
             && self.name.as_ref().is_none_or(|name| object.place.1 == *name)
             && self.labels.matches(&object.value)
             && self.fields.matches(&object.value)
+    }
+
+    /// Stored objects as the kind shows them.
+    fn show(&self, objects: &mut [Arc<Object>]) {
+        if self.rt.view().is_some() {
+            objects.iter_mut().for_each(|object| *object = object.viewed(&self.rt));
+        }
     }
 
     fn takes_all(&self) -> bool {
@@ -117,10 +124,11 @@ struct Page {
 impl LogicalCluster {
     /// All selected objects as they are now, with the revision of that moment.
     pub(crate) fn selected(&self, selection: &Selection) -> (u64, Vec<Arc<Object>>) {
-        let resource = selection.rt.group_resource();
+        let resource = selection.rt.stored_resource();
         // A list of now is never too old.
         match self.tables.list(&resource, selection.namespace.as_deref(), None, None) {
             Ok(mut found) => {
+                selection.show(&mut found.objects);
                 found.objects.retain(|object| selection.matches(object));
                 (found.revision, found.objects)
             }
@@ -138,7 +146,18 @@ impl LogicalCluster {
         let rt = &selection.rt;
         let values = objects.iter().map(|object| object.value.as_ref());
         Ok(match accepted {
-            Accepted::Json => streamed(stream_list(rt, &metadata, objects)),
+            Accepted::Json => {
+                let mut metadata = metadata;
+                // Upstream's lists of custom kinds always say where they go on.
+                if rt.custom && metadata.get("continue").is_none() {
+                    metadata["continue"] = json!("");
+                }
+                streamed(stream_list(rt, &metadata, objects))
+            }
+            Accepted::Yaml => {
+                let items = values.cloned().collect();
+                yaml_response(&list(rt, items, metadata))
+            }
             Accepted::PartialMetadata => {
                 let items = values.map(partial_metadata).collect();
                 json_response(&partial_metadata_list(items, metadata))
@@ -160,9 +179,9 @@ impl LogicalCluster {
             None => (None, None),
         };
         self.check_not_future(at.or(asked))?;
-        let resource = selection.rt.group_resource();
+        let resource = selection.rt.stored_resource();
         let namespace = selection.namespace.as_deref();
-        let found = self.tables.list(&resource, namespace, start, at).map_err(|_too_old| {
+        let mut found = self.tables.list(&resource, namespace, start, at).map_err(|_too_old| {
             match &token {
                 // Goes on from the same place, in the present.
                 Some(token) => {
@@ -175,6 +194,7 @@ impl LogicalCluster {
                 }
             }
         })?;
+        selection.show(&mut found.objects);
         let limit = options.limit.and_then(|limit| usize::try_from(limit).ok());
         let limit = limit.unwrap_or(usize::MAX);
         let total = found.objects.len();
@@ -198,6 +218,8 @@ fn stream_list(rt: &ResourceType, metadata: &Value, objects: Vec<Arc<Object>>) -
     let (kind, api_version) = (json!(rt.list_kind()), json!(rt.api_version()));
     let head =
         format!(r#"{{"kind":{kind},"apiVersion":{api_version},"metadata":{metadata},"items":["#);
+    let item = ItemForm::of(rt);
+    let size = objects.iter().map(|object| object.bytes.len()).sum();
     let mut rest = objects.into_iter().enumerate();
     let mut buffer = BytesMut::from(head.as_bytes());
     let mut finished = false;
@@ -208,7 +230,7 @@ fn stream_list(rt: &ResourceType, metadata: &Value, objects: Vec<Arc<Object>>) -
                     if index > 0 {
                         buffer.put_u8(b',');
                     }
-                    buffer.extend_from_slice(&object.bytes);
+                    item.write(&object, &mut buffer);
                 }
                 None => {
                     buffer.extend_from_slice(b"]}\n");
@@ -218,7 +240,51 @@ fn stream_list(rt: &ResourceType, metadata: &Value, objects: Vec<Arc<Object>>) -
         }
         (!buffer.is_empty()).then(|| buffer.split().freeze())
     });
-    ApiBody::stream(stream::iter(chunks))
+    ApiBody::stream(stream::iter(chunks), Size::Bytes(size))
+}
+
+/// How an object is written among others.
+enum ItemForm {
+    /// Without `kind` and `apiVersion`, as upstream's built-in kinds.
+    Bare,
+    Stored,
+    /// Behind another head than the stored one: `{"kind":…,"apiVersion":…,`.
+    Headed(String),
+}
+
+impl ItemForm {
+    fn of(rt: &ResourceType) -> Self {
+        if !rt.custom { Self::Bare } else { head(rt).map_or(Self::Stored, Self::Headed) }
+    }
+
+    fn write(&self, object: &Object, buffer: &mut BytesMut) {
+        match self {
+            Self::Stored => buffer.extend_from_slice(&object.bytes),
+            Self::Bare => {
+                buffer.put_u8(b'{');
+                buffer.extend_from_slice(object.tail());
+            }
+            Self::Headed(head) => {
+                buffer.extend_from_slice(head.as_bytes());
+                buffer.extend_from_slice(object.tail());
+            }
+        }
+    }
+}
+
+/// How the JSON of an object begins, where it is not the way it is stored.
+fn head(rt: &ResourceType) -> Option<String> {
+    let version = rt.api_version();
+    (rt.stored_as != version && rt.view().is_none())
+        .then(|| format!(r#"{{"kind":{},"apiVersion":{},"#, json!(rt.kind), json!(version)))
+}
+
+/// The JSON of an object in the version that is asked for.
+pub(crate) fn shown(rt: &ResourceType, object: &Object) -> Bytes {
+    match head(rt) {
+        None => object.bytes.clone(),
+        Some(head) => [head.as_bytes(), object.tail()].concat().into(),
+    }
 }
 
 #[cfg(test)]

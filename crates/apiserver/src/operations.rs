@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use fleetwright_apiserver_core::crd;
 use fleetwright_apiserver_core::crud::{
     self, Admitted, Birth, Context, DeleteOptions, Deletion, Effect, Part,
 };
@@ -14,13 +15,18 @@ use serde_json::Value;
 
 use crate::admission::Asked;
 use crate::cluster::LogicalCluster;
+use crate::crds::is_crd;
 use crate::tables::{Object, Place};
 use crate::writer::{Expect, Write, WriteError};
 
+mod apply;
 mod evict;
+mod pods;
+mod services;
 
-/// How often a change that was overtaken starts over, as upstream does for patches.
-const ATTEMPTS: usize = 5;
+/// How often a change that was overtaken starts over. Each time somebody else has got on, so this
+/// many must come at once before one is told to try again; upstream has no bound here.
+const ATTEMPTS: usize = 64;
 /// Nobody may delete these (upstream's admission plugin `NamespaceLifecycle`).
 const IMMORTAL_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
 
@@ -55,8 +61,8 @@ impl LogicalCluster {
 
     pub(crate) fn stored(&self, target: Target<'_>) -> Result<Arc<Object>, ApiError> {
         let Target { rt, namespace, name } = target;
-        let found = self.tables.get(&rt.group_resource(), &place_of(namespace, name));
-        found.ok_or_else(|| ApiError::not_found(rt, name))
+        let found = self.tables.get(&rt.stored_resource(), &place_of(namespace, name));
+        found.map(|object| object.viewed(rt)).ok_or_else(|| ApiError::not_found(rt, name))
     }
 
     pub(crate) async fn create(
@@ -71,13 +77,16 @@ impl LogicalCluster {
         for _ in 0..ATTEMPTS {
             let birth = Birth { uid: ids.uid(), suffix: ids.suffix() };
             let context = self.context(rt, namespace, options);
-            let admitted = crud::create(&context, body.clone(), birth)?;
+            let mut admitted = crud::create(&context, body.clone(), birth)?;
+            self.allocate(rt, &mut admitted.object, None)?;
+            self.receive_pod(rt, &mut admitted.object)?;
             let name = admitted.object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let target = Target { rt, namespace, name: &name };
-            self.admit(target, Asked::create(&admitted.object, options))?;
+            let told = self.admit(target, Asked::create(&admitted.object, options))?;
             match self.store(target, Expect::Absent, Some(admitted.object), options).await {
                 Ok(value) => {
-                    return Ok(Written { value, warnings: admitted.warnings });
+                    let warnings = [admitted.warnings, told].concat();
+                    return Ok(Written { value, warnings });
                 }
                 // Another object drew the same random suffix: draw again.
                 Err(WriteError::Exists) if generated => {}
@@ -99,9 +108,11 @@ impl LogicalCluster {
         let Target { rt, namespace, .. } = target;
         for _ in 0..ATTEMPTS {
             let old = self.stored(target)?;
+            let before = crd::in_version(rt, &old.value);
             let context = self.context(rt, namespace, options);
-            let Admitted { object, effect, warnings } = change(&context, &old.value)?;
-            self.admit(target, Asked::update(part, &object, &old.value, options))?;
+            let Admitted { mut object, effect, mut warnings } = change(&context, &before)?;
+            self.allocate(rt, &mut object, Some(&before))?;
+            warnings.extend(self.admit(target, Asked::update(part, &object, &before, options))?);
             let expect = Expect::Revision(old.revision);
             let written = match effect {
                 Effect::Unchanged => {
@@ -211,7 +222,7 @@ impl LogicalCluster {
         new: Option<Value>,
         options: &Options,
     ) -> Result<Arc<Value>, WriteError> {
-        let resource = target.rt.group_resource();
+        let resource = target.rt.stored_resource();
         let place = place_of(target.namespace, target.name);
         if options.dry_run {
             let current = self.tables.get(&resource, &place);
@@ -223,9 +234,13 @@ impl LogicalCluster {
             };
         }
         let tables = Arc::clone(&self.tables);
+        let new = new.map(|new| crd::in_storage_version(target.rt, new));
         let write = Write { tables, resource, place, expect, new };
         let object = self.shared().writer.write(write).await?;
-        Ok(Arc::clone(&object.value))
+        if is_crd(target.rt) {
+            self.crds_changed().await;
+        }
+        Ok(Arc::clone(&object.viewed(target.rt).value))
     }
 
     fn explain(&self, target: Target<'_>, error: WriteError) -> ApiError {
@@ -242,12 +257,10 @@ impl LogicalCluster {
             WriteError::NamespaceTerminating => {
                 ApiError::namespace_terminating(rt, name, namespace)
             }
-            WriteError::NamespaceMissing => {
-                match self.attached.scheme.find("", "v1", "namespaces") {
-                    Some(namespaces) => ApiError::not_found(namespaces, namespace),
-                    None => ApiError::path_not_found(),
-                }
-            }
+            WriteError::NamespaceMissing => match self.scheme().find("", "v1", "namespaces") {
+                Some(namespaces) => ApiError::not_found(namespaces, namespace),
+                None => ApiError::path_not_found(),
+            },
             other => other.into(),
         }
     }

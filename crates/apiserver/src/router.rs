@@ -4,23 +4,31 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use fleetwright_apiserver_core::status::ApiError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 use http::uri::PathAndQuery;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt};
 
+use crate::auth::Identity;
 use crate::body::ApiBody;
 use crate::server::ApiServer;
-use crate::service::{error_response, read_body};
+use crate::service::{Peer, error_response, read_body};
 
 /// Requests answered at a time; further ones get a 429. Upstream allows 400 reads and 200 writes.
 const REQUESTS: usize = 600;
+
+/// From a request's header to its answer's (kube-apiserver `--request-timeout`), the body's arrival
+/// included.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service under a prefix of the server's paths.
 pub type MountedService = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Infallible>;
@@ -37,6 +45,7 @@ pub struct Router {
     root: Arc<str>,
     mounts: Vec<(String, MountedService)>,
     room: Arc<Semaphore>,
+    peer: Option<Peer>,
 }
 
 impl fmt::Debug for Router {
@@ -49,7 +58,7 @@ impl fmt::Debug for Router {
 impl Router {
     pub(crate) fn new(server: ApiServer, root: String) -> Self {
         let room = Arc::new(Semaphore::new(REQUESTS));
-        Self { server, root: root.into(), mounts: Vec::new(), room }
+        Self { server, root: root.into(), mounts: Vec::new(), room, peer: None }
     }
 
     /// Hands every path below `prefix` (as `/cloud/aws`) to `service`, without that prefix. The
@@ -57,6 +66,13 @@ impl Router {
     #[must_use]
     pub fn mount(mut self, prefix: &str, service: MountedService) -> Self {
         self.mounts.push((prefix.trim_end_matches('/').to_owned(), service));
+        self
+    }
+
+    /// The router for a connection on which a client has shown a certificate. It counts for the
+    /// cluster at the root only: the others stand for clusters with authorities of their own.
+    pub(crate) fn with_peer(mut self, identity: Identity) -> Self {
+        self.peer = Some(Peer(Arc::new(identity)));
         self
     }
 
@@ -79,7 +95,12 @@ impl Router {
         let path = request.uri().path();
         let name = path.strip_prefix("/clusters/").and_then(|rest| rest.split('/').next());
         let cluster = match name.map(str::to_owned) {
-            None => self.server.cluster(&self.root),
+            None => {
+                if let Some(peer) = self.peer {
+                    request.extensions_mut().insert(peer);
+                }
+                self.server.cluster(&self.root)
+            }
             Some(name) => {
                 let prefix = format!("/clusters/{name}");
                 if let Some(uri) = without_prefix(request.uri(), &prefix) {
@@ -89,10 +110,17 @@ impl Router {
             }
         };
         match cluster {
-            Some(cluster) => match cluster.service().oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            },
+            Some(cluster) => {
+                // A watch has answered once it begins.
+                let gzip = takes_gzip(request.headers());
+                let answered = timeout(PATIENCE, cluster.service().oneshot(request)).await;
+                match answered {
+                    Ok(Ok(response)) if gzip && response.body().is_large() => gzipped(response),
+                    Ok(Ok(response)) => response,
+                    Ok(Err(never)) => match never {},
+                    Err(_elapsed) => error_response(&ApiError::took_too_long()),
+                }
+            }
             None => error_response(&ApiError::path_not_found()),
         }
     }
@@ -114,6 +142,21 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         self.clone().route(request).map(Ok).boxed()
     }
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let wanted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let mut codings = wanted.unwrap_or_default().split(',').map(str::trim);
+    codings
+        .any(|coding| coding == "gzip" || (coding.starts_with("gzip;") && !coding.ends_with("q=0")))
+}
+
+fn gzipped(response: Response<ApiBody>) -> Response<ApiBody> {
+    let mut response = response.map(ApiBody::gzipped);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    response
 }
 
 async fn call_mounted<B>(service: MountedService, request: Request<B>) -> Response<ApiBody>

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::authority::named_by;
 use crate::router::Router;
 
 /// Before accepting again when the process has no file left.
@@ -145,6 +146,11 @@ impl Connection {
         };
         let header_read = Duration::from_millis(limits.header_read_ms);
         // ALPN has told; guessing from the first bytes would wait for them without a limit.
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let router = match shown.and_then(named_by) {
+            Some(identity) => router.with_peer(identity),
+            None => router,
+        };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let builder = Builder::new(TokioExecutor::new());
         let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };

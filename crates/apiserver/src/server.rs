@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use bytes::Bytes;
 use fleetwright_apiserver_core::openapi::OpenApi;
 use fleetwright_apiserver_core::scheme::Scheme;
 use fleetwright_apiserver_core::status::ApiError;
@@ -13,10 +12,12 @@ use serde_json::{Value, json};
 
 use crate::auth::Authenticator;
 use crate::cluster::{LogicalCluster, ResourceRef};
+use crate::crds::{Definitions, Library};
+use crate::garbage::{self, Collector};
 use crate::router::Router;
 use crate::store::{Key, Store, StoreError};
 use crate::tables::{Object, Tables};
-use crate::writer::{WriteError, Writer};
+use crate::writer::{Household, WriteError, Writer};
 
 /// The namespaces every cluster is born with.
 const BIRTH_NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -29,11 +30,15 @@ pub struct ApiServer(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) writer: Writer,
+    pub(crate) household: Arc<Household>,
+    pub(crate) collector: Arc<Collector>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     clusters: RwLock<BTreeMap<String, Hosted>>,
     /// OpenAPI documents cost milliseconds and megabytes: one per scheme, made when first asked.
     documents: Mutex<Vec<(Arc<Scheme>, Arc<Documents>)>>,
+    /// CustomResourceDefinitions, compiled once for all clusters that have them.
+    pub(crate) crds: Library,
     /// Clusters come and go one at a time.
     admission: tokio::sync::Mutex<()>,
 }
@@ -48,10 +53,12 @@ struct Hosted {
 /// What a cluster has besides its objects.
 #[derive(Debug)]
 pub(crate) struct Attached {
+    /// What it was born with; see [`LogicalCluster::scheme`] for what it serves.
     pub(crate) scheme: Arc<Scheme>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) version: String,
-    pub(crate) documents: Arc<Documents>,
+    /// What is served beside the scheme.
+    pub(crate) definitions: Definitions,
 }
 
 /// What a logical cluster is.
@@ -113,6 +120,28 @@ impl ApiServer {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Self, OpenError> {
+        Self::start(store, clock, ids, true).await
+    }
+
+    /// As [`ApiServer::open`], but the server does only what it is told, as upstream's without its
+    /// controller manager: no default ServiceAccounts, and nobody collects what lost its owner.
+    ///
+    /// # Errors
+    /// As [`ApiServer::open`].
+    pub async fn open_bare(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self, OpenError> {
+        Self::start(store, clock, ids, false).await
+    }
+
+    async fn start(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        keeps: bool,
+    ) -> Result<Self, OpenError> {
         let loaded = store.load_all().await.map_err(OpenError::Load)?;
         let mut clusters = BTreeMap::new();
         for (name, revision) in loaded.clusters {
@@ -124,20 +153,39 @@ impl ApiServer {
             let hosted = clusters
                 .get(&key.cluster)
                 .ok_or_else(|| damaged("its cluster has no revision".to_owned()))?;
-            let object = restore(&key, bytes).map_err(damaged)?;
+            let object = restore(&key, &bytes).map_err(damaged)?;
             if object.revision > hosted.tables.revision() {
                 return Err(damaged("it is newer than its cluster".to_owned()));
             }
             hosted.tables.restore(&key.group_resource, object);
         }
-        Ok(Self(Arc::new(Shared {
-            writer: Writer::spawn(store, Arc::clone(&clock)),
+        let household = Arc::new(Household { ids: Arc::clone(&ids), ca: OnceLock::new(), keeps });
+        let collector = Arc::new(Collector::new(keeps));
+        let (kept, noticed) = (Arc::clone(&household), Arc::clone(&collector));
+        let server = Self(Arc::new(Shared {
+            writer: Writer::spawn(store, Arc::clone(&clock), kept, noticed),
+            household,
+            collector,
             clock,
             ids,
             clusters: RwLock::new(clusters),
             documents: Mutex::default(),
+            crds: Library::default(),
             admission: tokio::sync::Mutex::default(),
-        })))
+        }));
+        if keeps {
+            garbage::spawn(&server);
+        }
+        Ok(server)
+    }
+
+    /// Names the authority whose certificate the clusters' pods trust. Namespaces get it as
+    /// ConfigMap `kube-root-ca.crt`: those of clusters that are added afterwards, and new ones.
+    /// Only the first call counts.
+    pub fn set_certificate_authority(&self, pem: &str) {
+        if self.0.household.ca.set(pem.to_owned()).is_err() {
+            tracing::debug!("the certificate authority is known already");
+        }
     }
 
     /// Serves a cluster: with the data it has, or as a new one. Adding one that is served already
@@ -160,16 +208,16 @@ impl ApiServer {
             Arc::new(Tables::new(name.clone(), 1))
         };
         let attached = Arc::new(Attached {
-            documents: self.documents(&spec.scheme),
+            definitions: Definitions::new(&spec.scheme, &self.documents(&spec.scheme)),
             scheme: spec.scheme,
             authenticator: spec.authenticator,
             version: spec.version,
         });
+        let cluster = LogicalCluster::new(self.clone(), Arc::clone(&tables), Arc::clone(&attached));
+        cluster.serve_stored_crds();
         self.with_clusters(|all| {
-            let attached = Some(Arc::clone(&attached));
-            all.insert(name.clone(), Hosted { tables: Arc::clone(&tables), attached });
+            all.insert(name.clone(), Hosted { tables, attached: Some(attached) });
         });
-        let cluster = LogicalCluster::new(self.clone(), tables, attached);
         for namespace in BIRTH_NAMESPACES {
             if cluster.get(&NAMESPACES, None, namespace).await.is_none() {
                 let object = json!({
@@ -181,6 +229,14 @@ impl ApiServer {
                     .map_err(|source| ClusterError::Namespace { cluster: name.clone(), source })?;
             }
         }
+        // Namespaces of a store that an older version wrote.
+        let all = cluster.list(&NAMESPACES, None).await;
+        let names = all.iter().filter_map(|n| n["metadata"]["name"].as_str().map(str::to_owned));
+        let furnished = self.0.writer.furnish(Arc::clone(&cluster.tables), names.collect()).await;
+        furnished.map_err(|_unstored| ClusterError::NotStored(name.clone()))?;
+        cluster.show_own_crds();
+        cluster.settle_crds().await;
+        self.0.collector.look_through(&cluster.tables, self.0.clock.now());
         Ok(cluster)
     }
 
@@ -226,9 +282,12 @@ impl ApiServer {
     /// later request gets a 503.
     pub fn stop(&self) {
         self.0.writer.stop();
-        let tables: Vec<_> =
-            self.with_clusters(|all| all.values().map(|h| Arc::clone(&h.tables)).collect());
-        tables.iter().for_each(|tables| tables.close());
+        self.0.collector.wake();
+        self.all_tables().iter().for_each(|tables| tables.close());
+    }
+
+    pub(crate) fn all_tables(&self) -> Vec<Arc<Tables>> {
+        self.with_clusters(|all| all.values().map(|hosted| Arc::clone(&hosted.tables)).collect())
     }
 
     /// Whether a commit was lost, so that this process must not write any more. Opening the store
@@ -266,17 +325,14 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let clusters = self.clusters.get_mut().unwrap_or_else(PoisonError::into_inner);
         clusters.values().for_each(|hosted| hosted.tables.close());
+        self.collector.wake();
     }
 }
 
-fn restore(key: &Key, bytes: Bytes) -> Result<Object, String> {
-    let value: Value = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    let revision = value["metadata"]["resourceVersion"]
-        .as_str()
-        .and_then(|text| text.parse().ok())
-        .ok_or("it has no resourceVersion")?;
+fn restore(key: &Key, bytes: &[u8]) -> Result<Object, String> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let place = (key.namespace.clone(), key.name.clone());
-    Ok(Object { place, revision, value: Arc::new(value), bytes })
+    Object::restored(place, value).ok_or_else(|| "it has no resourceVersion".to_owned())
 }
 
 fn is_dns_label(name: &str) -> bool {

@@ -1,9 +1,11 @@
 //! One HTTP request to one logical cluster, from headers to answer.
 
 mod resources;
+mod reviews;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use fleetwright_apiserver_core::discovery;
 use fleetwright_apiserver_core::negotiate::{
     AGGREGATED_DISCOVERY_TYPE, wants_aggregated_discovery,
 };
-use fleetwright_apiserver_core::openapi::{OpenApi, V2_PROTOBUF, V2_PROTOBUF_TYPE, v2_json};
+use fleetwright_apiserver_core::openapi::{V2_PROTOBUF, V2_PROTOBUF_TYPE, v2_json};
 use fleetwright_apiserver_core::request::{Discovery, Route, route};
 use fleetwright_apiserver_core::status::ApiError;
 use futures::FutureExt;
@@ -29,9 +31,11 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use tower::BoxError;
 
-use crate::auth::Identity;
+use crate::accounts;
+use crate::auth::{AuthError, Identity};
 use crate::body::ApiBody;
 use crate::cluster::LogicalCluster;
+use crate::crds::Served;
 
 /// Request bodies may have this many bytes (kubernetes/apiserver `MaxRequestBodyBytes`).
 pub(crate) const BODY_LIMIT_BYTES: usize = 3 * 1024 * 1024;
@@ -41,6 +45,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// Request extension: whom a client certificate names.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer(pub(crate) Arc<Identity>);
 
 /// The API of one logical cluster as a [`tower::Service`].
 #[derive(Debug, Clone)]
@@ -87,12 +95,23 @@ impl ApiService {
         if let Ok(Route::Health(name)) = routed {
             return Ok(self.health(name));
         }
-        self.authenticate(&parts.headers).await?;
+        let who = self.authenticate(parts).await?;
+        let routed = routed?;
+        let who = self.permitted(who, parts, &routed)?;
         let accept = header(&parts.headers, &ACCEPT);
-        match routed? {
+        match routed {
             Route::Resource(info) => {
                 let bytes = read_body(body).await?;
-                self.cluster.serve_resource(parts, &info, &bytes).await
+                self.cluster.serve_resource(&who, parts, &info, &bytes).await
+            }
+            Route::Issuer => Ok(json(&accounts::configuration())),
+            Route::IssuerKeys => {
+                let keys = self.cluster.key_set().await.to_string();
+                Ok(answer(
+                    StatusCode::OK,
+                    HeaderValue::from_static("application/jwk-set+json"),
+                    keys,
+                ))
             }
             Route::Discovery(what) => self.discover(&what, parts, accept),
             Route::OpenApiV2 if accept.is_some_and(|wanted| wanted.contains("protobuf")) => {
@@ -100,26 +119,52 @@ impl ApiService {
                 Ok(answer(StatusCode::OK, kind, V2_PROTOBUF))
             }
             Route::OpenApiV2 => Ok(cached(parts, v2_json().to_string(), JSON)),
-            Route::OpenApiIndex => Ok(cached(parts, self.openapi().index().to_string(), JSON)),
+            Route::OpenApiIndex => {
+                Ok(cached(parts, self.served().openapi().index().to_string(), JSON))
+            }
             Route::OpenApi { group, version } => Ok(self.openapi_document(parts, &group, &version)),
             Route::Version => Ok(json(&discovery::version(&self.cluster.attached.version))),
-            Route::Root => Ok(json(&discovery::root_paths(&self.cluster.attached.scheme))),
+            Route::Root => Ok(json(&discovery::root_paths(&self.cluster.scheme()))),
+            Route::Malformed => Ok(answer(StatusCode::BAD_REQUEST, TEXT, "400 Bad Request")),
             Route::Health(_) | Route::Unknown => Ok(page_not_found()),
         }
     }
 
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Identity, ApiError> {
-        match &self.who {
-            Who::Trusted(identity) => Ok(identity.clone()),
-            Who::Bearer => {
-                let bearer = header(headers, &AUTHORIZATION)
-                    .and_then(|text| text.split_once(' '))
-                    .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-                    .map(|(_, token)| token.trim());
-                let known = self.cluster.attached.authenticator.authenticate(bearer).await;
-                known.map_err(|_unknown| ApiError::unauthorized())
-            }
+    /// Who it is: our own code, the owner of a token or of a client certificate, or nobody.
+    async fn authenticate(&self, parts: &Parts) -> Result<Identity, ApiError> {
+        if let Who::Trusted(identity) = &self.who {
+            return Ok(identity.clone());
         }
+        let bearer = header(&parts.headers, &AUTHORIZATION)
+            .and_then(|text| text.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim());
+        if let Some(Peer(identity)) = parts.extensions.get() {
+            return Ok((**identity).clone().known());
+        }
+        if let Some(token) = bearer.filter(|token| token.starts_with("eyJ"))
+            && let Some(account) = self.cluster.account(token, &[]).await
+        {
+            return Ok(account.identity.known());
+        }
+        match self.cluster.attached.authenticator.authenticate(bearer).await {
+            Ok(identity) => Ok(identity.known()),
+            // Whoever shows something that we cannot read is refused rather than nobody.
+            Err(AuthError::Missing) if !parts.headers.contains_key(AUTHORIZATION) => {
+                Ok(Identity::anonymous())
+            }
+            Err(_unknown) => Err(ApiError::unauthorized()),
+        }
+    }
+
+    /// Whom the request is done for, if that is allowed.
+    fn permitted(&self, who: Identity, parts: &Parts, route: &Route) -> Result<Identity, ApiError> {
+        if let Who::Trusted(_) = self.who {
+            return Ok(who);
+        }
+        let who = self.cluster.impersonated(who, &parts.headers, route)?;
+        self.cluster.authorize(&who, parts, route)?;
+        Ok(who)
     }
 
     fn health(&self, name: &str) -> Response<ApiBody> {
@@ -133,14 +178,17 @@ impl ApiService {
         }
     }
 
-    fn openapi(&self) -> &OpenApi {
-        let Self { cluster, .. } = self;
-        cluster.attached.documents.get_or_init(|| OpenApi::build(&cluster.attached.scheme))
+    fn served(&self) -> Arc<Served> {
+        self.cluster.attached.definitions.served()
     }
 
     fn openapi_document(&self, parts: &Parts, group: &str, version: &str) -> Response<ApiBody> {
-        let Some(document) = self.openapi().document(group, version) else {
-            return answer(StatusCode::NOT_FOUND, TEXT, "");
+        let served = self.served();
+        let Some(document) = served.openapi().document(group, version) else {
+            // Recorded: not even a Content-Type.
+            let mut nothing = answer(StatusCode::NOT_FOUND, TEXT, "");
+            nothing.headers_mut().remove(CONTENT_TYPE);
+            return nothing;
         };
         // The index names documents by hash: what has one in its address never changes.
         let immutable = parts.uri.query().is_some_and(|query| query.contains("hash="));
@@ -159,7 +207,7 @@ impl ApiService {
         parts: &Parts,
         accept: Option<&str>,
     ) -> Result<Response<ApiBody>, ApiError> {
-        let scheme = &self.cluster.attached.scheme;
+        let scheme = &self.cluster.scheme();
         let aggregated = wants_aggregated_discovery(accept);
         let found = match what {
             Discovery::CoreVersions if aggregated => Some(discovery::aggregated_core(scheme)),
@@ -247,6 +295,11 @@ pub(crate) fn json(value: &Value) -> Response<ApiBody> {
     answer(StatusCode::OK, JSON, value.to_string())
 }
 
+pub(crate) fn yaml(value: &Value) -> Response<ApiBody> {
+    let kind = HeaderValue::from_static("application/yaml");
+    answer(StatusCode::OK, kind, fleetwright_apiserver_core::yaml::write(value))
+}
+
 /// An answer of JSON that comes piece by piece.
 pub(crate) fn streamed(body: ApiBody) -> Response<ApiBody> {
     let mut response = Response::new(body);
@@ -271,11 +324,14 @@ const MOST_WARNINGS: usize = 50;
 const MOST_WARNING_CHARS: usize = 4096;
 
 /// `Warning: 299 - "TEXT"` for each, as RFC 7234 section 5.5 writes them; each once, as many as fit.
+/// Only where they do not all fit are long ones cut, as upstream does.
 pub(crate) fn add_warnings(response: &mut Response<ApiBody>, warnings: &[String]) {
     let mut seen = BTreeSet::new();
     let mut left = MOST_WARNING_CHARS;
+    let fit = warnings.iter().map(String::len).sum::<usize>() <= MOST_WARNING_CHARS;
+    let longest = if fit { MOST_WARNING_CHARS } else { 256 };
     for text in warnings.iter().filter(|text| seen.insert(text.as_str())).take(MOST_WARNINGS) {
-        let text: String = text.chars().take(256).collect();
+        let text: String = text.chars().take(longest).collect();
         let Some(rest) = left.checked_sub(text.len()) else { return };
         left = rest;
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"").replace(['\r', '\n'], " ");
@@ -285,7 +341,7 @@ pub(crate) fn add_warnings(response: &mut Response<ApiBody>, warnings: &[String]
     }
 }
 
-fn page_not_found() -> Response<ApiBody> {
+pub(crate) fn page_not_found() -> Response<ApiBody> {
     answer(StatusCode::NOT_FOUND, TEXT, "404 page not found\n")
 }
 

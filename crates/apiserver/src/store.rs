@@ -5,6 +5,7 @@
 
 mod memory;
 mod redb;
+mod seal;
 
 use std::fmt;
 

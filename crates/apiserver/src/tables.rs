@@ -2,14 +2,19 @@
 //!
 //! Only the writer changes anything here, and only after the store has committed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
-use serde_json::Value;
+use fleetwright_apiserver_core::crd;
+use fleetwright_apiserver_core::scheme::ResourceType;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
+
+use crate::garbage::awaits_us;
 
 /// Events kept for watches, per resource: by count and by size, whichever is reached first.
 const RING_EVENTS: usize = 10_000;
@@ -24,7 +29,70 @@ pub(crate) struct Object {
     pub(crate) place: Place,
     pub(crate) revision: u64,
     pub(crate) value: Arc<Value>,
+    /// JSON that begins with `kind` and `apiVersion`, as upstream writes built-in kinds.
     pub(crate) bytes: Bytes,
+    /// Where in `bytes` the fields after those two begin.
+    tail: usize,
+}
+
+impl Object {
+    /// An object with its revision, which becomes its `metadata.resourceVersion`.
+    pub(crate) fn new(place: Place, mut value: Value, revision: u64) -> Self {
+        value["metadata"]["resourceVersion"] = Value::String(revision.to_string());
+        let (bytes, tail) = encode(&value);
+        Self { place, revision, value: Arc::new(value), bytes, tail }
+    }
+
+    /// An object as a store gives it back; `None` when it has no revision.
+    pub(crate) fn restored(place: Place, value: Value) -> Option<Self> {
+        let revision = value["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
+        let (bytes, tail) = encode(&value);
+        Some(Self { place, revision, value: Arc::new(value), bytes, tail })
+    }
+
+    /// The fields behind `kind` and `apiVersion`, with the closing brace.
+    pub(crate) fn tail(&self) -> &[u8] {
+        self.bytes.get(self.tail..).unwrap_or_default()
+    }
+
+    /// The object as the kind shows it: itself, unless the kind is a view of the stored one.
+    pub(crate) fn viewed(self: &Arc<Self>, rt: &ResourceType) -> Arc<Self> {
+        let Some(value) = crd::viewed(rt, &self.value) else {
+            return Arc::clone(self);
+        };
+        let (bytes, tail) = encode(&value);
+        let (place, value) = (self.place.clone(), Arc::new(value));
+        Arc::new(Self { place, revision: self.revision, value, bytes, tail })
+    }
+
+    /// `metadata.uid`, or nothing.
+    pub(crate) fn uid(&self) -> &str {
+        self.value["metadata"]["uid"].as_str().unwrap_or_default()
+    }
+
+    /// `metadata.ownerReferences`.
+    pub(crate) fn owners(&self) -> &[Value] {
+        self.value["metadata"]["ownerReferences"].as_array().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The object's JSON with `kind` and `apiVersion` first, and where the rest begins.
+fn encode(value: &Value) -> (Bytes, usize) {
+    let field = |key: &str| value.get(key).unwrap_or(&Value::Null);
+    let head = format!(r#"{{"kind":{},"apiVersion":{}"#, field("kind"), field("apiVersion"));
+    let tail = head.len() + 1;
+    (Bytes::from(format!("{head}{}}}", Rest(value))), tail)
+}
+
+/// All fields but the first two, each behind a comma.
+struct Rest<'a>(&'a Value);
+
+impl fmt::Display for Rest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.0.as_object().into_iter().flatten();
+        let mut rest = fields.filter(|(key, _)| !matches!(key.as_str(), "kind" | "apiVersion"));
+        rest.try_for_each(|(key, field)| write!(f, ",{}:{field}", json!(key)))
+    }
 }
 
 /// One change, as watches see it.
@@ -92,6 +160,41 @@ impl Table {
 struct State {
     revision: u64,
     tables: BTreeMap<String, Table>,
+    /// By the uid of an owner: who names it, by resource and place.
+    dependents: BTreeMap<String, BTreeSet<(String, Place)>>,
+    /// By uid: objects being deleted that the garbage collector has to let go.
+    waiting: BTreeMap<String, (String, Place)>,
+}
+
+impl State {
+    fn index(&mut self, resource: &str, old: Option<&Object>, new: Option<&Object>) {
+        match (new, old) {
+            (Some(new), _) if awaits_us(&new.value) => {
+                let address = (resource.to_owned(), new.place.clone());
+                self.waiting.insert(new.uid().to_owned(), address);
+            }
+            (_, Some(old)) => drop(self.waiting.remove(old.uid())),
+            _ => {}
+        }
+        let uids = |object: Option<&Object>| -> BTreeSet<String> {
+            let owners = object.map_or(&[][..], Object::owners);
+            owners.iter().filter_map(|owner| owner["uid"].as_str().map(str::to_owned)).collect()
+        };
+        let (before, after) = (uids(old), uids(new));
+        let Some(place) = new.or(old).map(|object| object.place.clone()) else { return };
+        let entry = (resource.to_owned(), place);
+        for uid in before.difference(&after) {
+            if let Some(known) = self.dependents.get_mut(uid) {
+                known.remove(&entry);
+                if known.is_empty() {
+                    self.dependents.remove(uid);
+                }
+            }
+        }
+        for uid in after.difference(&before) {
+            self.dependents.entry(uid.clone()).or_default().insert(entry.clone());
+        }
+    }
 }
 
 /// The objects of one logical cluster.
@@ -113,7 +216,8 @@ pub(crate) struct Snapshot {
 
 impl Tables {
     pub(crate) fn new(cluster: String, revision: u64) -> Self {
-        let state = RwLock::new(State { revision, tables: BTreeMap::new() });
+        let (tables, dependents, waiting) = Default::default();
+        let state = RwLock::new(State { revision, tables, dependents, waiting });
         Self { cluster, opened_at: revision, closed: AtomicBool::new(false), state }
     }
 
@@ -123,20 +227,64 @@ impl Tables {
 
     fn with_table<T>(&self, resource: &str, change: impl FnOnce(&mut Table, &mut u64) -> T) -> T {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let State { revision, tables } = &mut *state;
+        let State { revision, tables, .. } = &mut *state;
         let table = tables.entry(resource.to_owned()).or_insert_with(|| Table::new(self.opened_at));
         change(table, revision)
     }
 
+    /// Keeps what the garbage collector looks up; costs nothing for objects it has no part in.
+    fn index(&self, resource: &str, old: Option<&Object>, new: Option<&Object>) {
+        let concerns = |object: Option<&Object>| {
+            object.is_some_and(|o| !o.owners().is_empty() || awaits_us(&o.value))
+        };
+        if concerns(old) || concerns(new) {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            state.index(resource, old, new);
+        }
+    }
+
+    /// Who names the object with this uid as an owner, by resource and place.
+    pub(crate) fn dependents(&self, uid: &str) -> Vec<(String, Place)> {
+        let state = self.read();
+        state.dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    /// The object with this uid, if its deletion waits for the garbage collector.
+    pub(crate) fn waiting(&self, uid: &str) -> Option<(String, Place)> {
+        self.read().waiting.get(uid).cloned()
+    }
+
+    /// Everybody who names an owner.
+    pub(crate) fn owned(&self) -> BTreeSet<(String, Place)> {
+        self.read().dependents.values().flatten().cloned().collect()
+    }
+
     /// Puts a loaded object in place, without an event.
     pub(crate) fn restore(&self, resource: &str, object: Object) {
+        self.index(resource, None, Some(&object));
         self.with_table(resource, |table, _| {
             table.objects.insert(object.place.clone(), Arc::new(object));
         });
     }
 
+    /// Shows the stored objects of a kind through another schema than that by which they were
+    /// written: in its version, with its defaults. Nothing is written, revisions stay.
+    pub(crate) fn reread(&self, rt: &ResourceType) {
+        let resource = rt.group_resource();
+        self.with_table(&resource, |table, _| {
+            for object in table.objects.values_mut() {
+                if let Some(value) = crd::reread(rt, &object.value) {
+                    let place = object.place.clone();
+                    *object = Arc::new(Object::new(place, value, object.revision));
+                }
+            }
+        });
+    }
+
     /// Makes committed changes visible, in order, then wakes the watches of that resource.
     pub(crate) fn publish(&self, resource: &str, event: Arc<Event>) {
+        let new = (!event.removed).then_some(&*event.object);
+        self.index(resource, event.old.as_deref(), new);
         let changed = self.with_table(resource, |table, revision| {
             *revision = event.revision;
             table.push(event);
@@ -163,6 +311,15 @@ impl Tables {
 
     pub(crate) fn get(&self, resource: &str, place: &Place) -> Option<Arc<Object>> {
         self.read().tables.get(resource)?.objects.get(place).cloned()
+    }
+
+    /// All objects with their resources, at one revision.
+    pub(crate) fn snapshot(&self) -> (u64, Vec<(String, Arc<Object>)>) {
+        let state = self.read();
+        let all = state.tables.iter().flat_map(|(resource, table)| {
+            table.objects.values().map(|object| (resource.clone(), Arc::clone(object)))
+        });
+        (state.revision, all.collect())
     }
 
     /// The resources that have, or had, objects.
@@ -255,12 +412,8 @@ mod tests {
     use super::*;
 
     fn object(name: &str, revision: u64) -> Arc<Object> {
-        Arc::new(Object {
-            place: ("ns".to_owned(), name.to_owned()),
-            revision,
-            value: Arc::new(Value::Null),
-            bytes: Bytes::new(),
-        })
+        let value = json!({"metadata": {}});
+        Arc::new(Object::new(("ns".to_owned(), name.to_owned()), value, revision))
     }
 
     fn event(name: &str, revision: u64, old: Option<&Arc<Object>>, removed: bool) -> Arc<Event> {
@@ -299,5 +452,38 @@ mod tests {
         assert_eq!(tables.events_after("x", 4, 1).map_err(|e| e.oldest).expect_err("gone"), 5);
         let (events, _) = tables.events_after("x", 5, 2).expect("in reach");
         assert_eq!(events.iter().map(|event| event.revision).collect::<Vec<_>>(), [6, 7]);
+    }
+
+    #[test]
+    fn owners_are_found_by_uid_until_nobody_names_them() {
+        let child = |revision: u64, owners: Value| {
+            let value = json!({"metadata": {"ownerReferences": owners}});
+            Arc::new(Object::new(("ns".to_owned(), "c".to_owned()), value, revision))
+        };
+        let tables = Tables::new("c".to_owned(), 0);
+        let one = child(1, json!([{"uid": "u1"}, {"uid": "u2"}]));
+        let two = child(2, json!([{"uid": "u2"}]));
+        let event = |revision, old: Option<&Arc<Object>>, object: &Arc<Object>, removed| {
+            Arc::new(Event { revision, old: old.cloned(), object: Arc::clone(object), removed })
+        };
+        let entry = ("x".to_owned(), ("ns".to_owned(), "c".to_owned()));
+        tables.publish("x", event(1, None, &one, false));
+        assert_eq!(tables.dependents("u1"), std::slice::from_ref(&entry));
+        tables.publish("x", event(2, Some(&one), &two, false));
+        assert_eq!((tables.dependents("u1"), tables.dependents("u2")), (vec![], vec![entry]));
+        tables.publish("x", event(3, Some(&two), &two, true));
+        assert!(tables.owned().is_empty());
+    }
+
+    #[test]
+    fn json_begins_with_kind_and_api_version_and_the_rest_can_be_cut_off() {
+        let value = json!({"apiVersion": "v1", "data": {"k": "v"}, "kind": "X",
+            "metadata": {}});
+        let object = Object::new((String::new(), "a".to_owned()), value, 3);
+        let wanted =
+            r#"{"kind":"X","apiVersion":"v1","data":{"k":"v"},"metadata":{"resourceVersion":"3"}}"#;
+        assert_eq!(object.bytes, wanted);
+        assert_eq!(object.tail(), &wanted.as_bytes()[30..]);
+        assert!(object.tail().starts_with(b"\"data\""));
     }
 }

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::body::ApiBody;
+use crate::body::{ApiBody, Size};
 use crate::cluster::LogicalCluster;
-use crate::listing::{CHUNK_BYTES, Selection};
+use crate::listing::{CHUNK_BYTES, Selection, shown};
 use crate::service::streamed;
 use crate::tables::{Event, Object, Tables};
 
@@ -38,6 +38,9 @@ impl LogicalCluster {
         options: &Options,
         accepted: Accepted,
     ) -> Result<Response<ApiBody>, ApiError> {
+        if accepted == Accepted::Yaml {
+            return Err(ApiError::not_acceptable(&["application/json"]));
+        }
         let asked = options.revision()?.filter(|revision| *revision > 0);
         let initial = options.send_initial_events.unwrap_or(asked.is_none());
         let (position, objects) = if initial {
@@ -51,7 +54,7 @@ impl LogicalCluster {
             _ => DEFAULT_TIMEOUT.mul_f64(1.0 + self.shared().ids.jitter()),
         };
         let now = Instant::now();
-        let resource = selection.rt.group_resource();
+        let resource = selection.rt.stored_resource();
         let watch = Watch {
             changed: self.tables.changed(&resource),
             tables: Arc::clone(&self.tables),
@@ -60,14 +63,15 @@ impl LogicalCluster {
             selection,
             position,
             initial: objects.into(),
-            announce_end: options.send_initial_events == Some(true)
-                && options.allow_watch_bookmarks,
+            // Recorded: also without `sendInitialEvents` the end of the state is told to those who
+            // take bookmarks.
+            announce_end: initial && options.allow_watch_bookmarks,
             bookmarks: options.allow_watch_bookmarks,
             next_bookmark: now + BOOKMARK_INTERVAL,
             deadline: now + timeout,
             ended: false,
         };
-        Ok(streamed(ApiBody::stream(stream::unfold(watch, Watch::next))))
+        Ok(streamed(ApiBody::stream(stream::unfold(watch, Watch::next), Size::Live)))
     }
 }
 
@@ -165,21 +169,19 @@ impl Watch {
 
     /// What a change means to one who sees only the selected objects.
     fn transition(&mut self, chunk: &mut BytesMut, event: &Event) {
-        let before = event.old.as_deref().filter(|old| self.selection.matches(old));
-        let after =
-            Some(event.object.as_ref()).filter(|new| !event.removed && self.selection.matches(new));
+        let rt = Arc::clone(&self.selection.rt);
+        let shown = |object: &Arc<Object>| Some(object.viewed(&rt));
+        let before = event.old.as_ref().and_then(shown);
+        let before = before.filter(|old| self.selection.matches(old));
+        let after = Some(&event.object).filter(|_| !event.removed).and_then(shown);
+        let after = after.filter(|new| self.selection.matches(new));
         match (before, after) {
             (None, None) => {}
-            (None, Some(new)) => self.form.event(chunk, "ADDED", &self.selection, new),
-            (Some(_), Some(new)) => self.form.event(chunk, "MODIFIED", &self.selection, new),
+            (None, Some(new)) => self.form.event(chunk, "ADDED", &self.selection, &new),
+            (Some(_), Some(new)) => self.form.event(chunk, "MODIFIED", &self.selection, &new),
             // The last state that the caller knew, under the revision at which it went.
             (Some(old), None) => {
-                let mut value = (*old.value).clone();
-                value["metadata"]["resourceVersion"] = json!(event.revision.to_string());
-                let bytes = Bytes::from(value.to_string());
-                let place = old.place.clone();
-                let revision = event.revision;
-                let last = Object { place, revision, value: Arc::new(value), bytes };
+                let last = Object::new(old.place.clone(), (*old.value).clone(), event.revision);
                 self.form.event(chunk, "DELETED", &self.selection, &last);
             }
         }
@@ -191,9 +193,14 @@ impl Watch {
         if ends_initial {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let object = json!({
+        let mut object = json!({
             "kind": rt.kind, "apiVersion": rt.api_version(), "metadata": metadata,
         });
+        if rt.is("", "services") {
+            // What upstream's types cannot leave out.
+            object["spec"] = json!({});
+            object["status"] = json!({"loadBalancer": {}});
+        }
         line("BOOKMARK", &self.form.render(&self.selection, &object))
     }
 
@@ -225,7 +232,7 @@ impl Form {
             out.extend_from_slice(br#"{"type":""#);
             out.extend_from_slice(kind.as_bytes());
             out.extend_from_slice(br#"","object":"#);
-            out.extend_from_slice(&object.bytes);
+            out.extend_from_slice(&shown(&selection.rt, object));
             out.extend_from_slice(b"}\n");
         } else {
             let rendered = self.render(selection, &object.value);
@@ -235,7 +242,7 @@ impl Form {
 
     fn render(&mut self, selection: &Selection, object: &Value) -> Value {
         match self.accepted {
-            Accepted::Json => object.clone(),
+            Accepted::Json | Accepted::Yaml => object.clone(),
             Accepted::PartialMetadata => partial_metadata(object),
             Accepted::Table(include) => {
                 let columns = std::mem::take(&mut self.columns);

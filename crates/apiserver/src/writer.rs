@@ -10,7 +10,9 @@ use fleetwright_clock::Clock;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::stage::Household;
 use self::stage::Stage;
+use crate::garbage::Collector;
 use crate::store::{Change, Store, StoreError};
 use crate::tables::{Object, Place, Tables};
 
@@ -62,6 +64,7 @@ type Answer<T> = oneshot::Sender<Result<T, WriteError>>;
 enum Command {
     Write(Box<Write>, Answer<Arc<Object>>),
     Birth(String, Answer<()>),
+    Furnish(Arc<Tables>, Vec<String>, Answer<()>),
     Drop(Arc<Tables>, Answer<()>),
 }
 
@@ -80,10 +83,15 @@ pub(crate) struct Health {
 }
 
 impl Writer {
-    pub(crate) fn spawn(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn spawn(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        household: Arc<Household>,
+        collector: Arc<Collector>,
+    ) -> Self {
         let (commands, inbox) = mpsc::channel(QUEUE);
         let health = Arc::new(Health::default());
-        let task = Task { store, clock, health: Arc::clone(&health) };
+        let task = Task { store, clock, household, collector, health: Arc::clone(&health) };
         tokio::spawn(task.run(inbox));
         Self { commands, health }
     }
@@ -95,6 +103,15 @@ impl Writer {
     /// Records a new, empty cluster at revision 1.
     pub(crate) async fn birth(&self, cluster: String) -> Result<(), WriteError> {
         self.ask(|answer| Command::Birth(cluster, answer)).await
+    }
+
+    /// Puts what every namespace has into those that lack it.
+    pub(crate) async fn furnish(
+        &self,
+        tables: Arc<Tables>,
+        namespaces: Vec<String>,
+    ) -> Result<(), WriteError> {
+        self.ask(|answer| Command::Furnish(tables, namespaces, answer)).await
     }
 
     pub(crate) async fn drop_cluster(&self, tables: Arc<Tables>) -> Result<(), WriteError> {
@@ -124,6 +141,8 @@ impl Writer {
 struct Task {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    household: Arc<Household>,
+    collector: Arc<Collector>,
     health: Arc<Health>,
 }
 
@@ -139,6 +158,12 @@ impl Task {
                         self.commit_writes(std::mem::take(&mut writes)).await;
                         let birth = vec![Change::Revision { cluster, revision: 1 }];
                         reply(answer, self.commit(birth).await);
+                    }
+                    Command::Furnish(tables, namespaces, answer) => {
+                        self.commit_writes(std::mem::take(&mut writes)).await;
+                        let mut stage = self.stage();
+                        stage.furnish_all(&tables, &namespaces);
+                        reply(answer, self.commit_stage(stage).await);
                     }
                     Command::Drop(tables, answer) => {
                         self.commit_writes(std::mem::take(&mut writes)).await;
@@ -156,20 +181,32 @@ impl Task {
     }
 
     async fn commit_writes(&self, writes: Vec<(Write, Answer<Arc<Object>>)>) {
-        let mut stage = Stage::new(self.clock.now());
+        let mut stage = self.stage();
         let staged: Vec<_> =
             writes.into_iter().map(|(write, answer)| (answer, stage.write(write))).collect();
-        let (changes, events) = stage.finish();
         // Verdicts rest on staged state, so none may leave before that state is real.
-        let committed = if changes.is_empty() { Ok(()) } else { self.commit(changes).await };
-        if committed.is_ok() {
-            for (tables, resource, event) in events {
-                tables.publish(&resource, event);
-            }
-        }
+        let committed = self.commit_stage(stage).await;
         for (answer, verdict) in staged {
             reply(answer, committed.and(verdict));
         }
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::new(self.clock.now(), Arc::clone(&self.household))
+    }
+
+    /// Stores what is staged, then shows it.
+    async fn commit_stage(&self, stage: Stage) -> Result<(), WriteError> {
+        let (changes, events) = stage.finish();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.commit(changes).await?;
+        for (tables, resource, event) in events {
+            tables.publish(&resource, Arc::clone(&event));
+            self.collector.notice(&tables, &resource, &event);
+        }
+        Ok(())
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), WriteError> {

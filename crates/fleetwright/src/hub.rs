@@ -71,6 +71,7 @@ impl Hub {
         let tls = authority.server_config(&[reached_as(address).to_string()], clock.as_ref())?;
         let token = dir.token(ids.as_ref())?;
         let api = ApiServer::open(Arc::new(store), Arc::clone(&clock), Arc::clone(&ids)).await?;
+        api.set_certificate_authority(authority.ca_pem());
         let admin = StaticTokens::new().with(&token, Identity::system("fleetwright:admin"));
         let root = ClusterSpec {
             name: ROOT.to_owned(),

@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask {check, test, layers, codegen, sim, e2e, moto, bench}`. CI calls nothing else, so a
+//! Developer tasks: `cargo xtask {check, test, layers, codegen, sim, e2e, moto, bench, fuzz}`. CI calls nothing else, so a
 //! laptop runs what CI runs.
 //!
 //! It does no work of the product and nothing depends on it. Of our own crates it uses only
@@ -13,6 +13,7 @@ mod codegen;
 mod docs;
 mod doctests;
 mod e2e;
+mod fuzz;
 mod layers;
 mod moto;
 mod nspawn;
@@ -54,6 +55,8 @@ enum Task {
     Moto,
     /// How fast and how large the program is; figures for docs/benchmarks.md
     Bench(bench::Options),
+    /// What strangers send, made up by libFuzzer; needs a nightly compiler
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Task::E2e(options) => e2e::run(&workspace, &options),
         Task::Moto => moto::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -28,16 +28,63 @@ pub(super) fn compile(source: &str) -> Result<Program, String> {
 }
 
 pub(super) fn evaluate(source: &str, context: &Context<'_>) -> Result<Answer, String> {
-    match compile(source)?.execute(context) {
-        Ok(Cel::Bool(yes)) => Ok(Answer::Bool(yes)),
-        Ok(Cel::String(text)) => Ok(Answer::Text((*text).clone())),
-        Ok(_) => Ok(Answer::Other),
-        Err(error) => Err(error.to_string()),
+    match value(source, context)? {
+        Cel::Bool(yes) => Ok(Answer::Bool(yes)),
+        Cel::String(text) => Ok(Answer::Text((*text).clone())),
+        _ => Ok(Answer::Other),
     }
 }
 
-/// The variables `object`, `oldObject`, `request` and `namespaceObject`.
-pub(super) fn context(request: &Request<'_>) -> Context<'static> {
+fn value(source: &str, context: &Context<'_>) -> Result<Cel, String> {
+    compile(source)?.execute(context).map_err(|error| {
+        let text = error.to_string();
+        // As Go's evaluator says it.
+        match text.strip_prefix("No such key: ") {
+            Some(key) => format!("no such key: {key}"),
+            None => text,
+        }
+    })
+}
+
+/// The variables of a policy that have no value, each with the reason.
+pub(super) type Failed = Vec<(String, String)>;
+
+/// Gives a policy's own variables their values. One that cannot be evaluated matters only to the
+/// expressions that use it.
+pub(super) fn add_variables(context: &mut Context<'_>, variables: &[Value]) -> Failed {
+    let mut known: HashMap<Key, Cel> = HashMap::new();
+    let mut failed = Failed::new();
+    for variable in variables {
+        let text = |field: &str| variable[field].as_str().unwrap_or_default();
+        let (name, source) = (text("name"), text("expression"));
+        let made = match failure_in(source, &failed) {
+            Some(why) => Err(why.to_owned()),
+            None => value(source, context),
+        };
+        match made {
+            Ok(made) => drop(known.insert(Key::from(name.to_owned()), made)),
+            Err(why) => failed.push((name.to_owned(), why)),
+        }
+        let map = Map { map: Arc::new(known.clone()) };
+        context.add_variable_from_value("variables", Cel::Map(map));
+    }
+    failed
+}
+
+/// Why an expression cannot be evaluated, if it uses a variable without a value.
+pub(super) fn failure_in<'a>(source: &str, failed: &'a Failed) -> Option<&'a str> {
+    let uses = |name: &str| {
+        source.match_indices("variables.").any(|(at, head)| {
+            let rest = &source[at + head.len()..];
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            &rest[..end.unwrap_or(rest.len())] == name
+        })
+    };
+    failed.iter().find(|(name, _)| uses(name)).map(|(_, why)| why.as_str())
+}
+
+/// The variables `object`, `oldObject`, `request`, `params` and `namespaceObject`.
+pub(super) fn context(request: &Request<'_>, params: &Value) -> Context<'static> {
     let Request { rt, name, subresource, operation, object, old, namespace, dry_run } = *request;
     let namespace_name = namespace.map(|namespace| &namespace["metadata"]["name"]);
     let asked = json!({
@@ -56,6 +103,7 @@ pub(super) fn context(request: &Request<'_>) -> Context<'static> {
         ("object", object.unwrap_or(&null)),
         ("oldObject", old.unwrap_or(&null)),
         ("request", &asked),
+        ("params", params),
         ("namespaceObject", namespace.unwrap_or(&null)),
     ] {
         context.add_variable_from_value(variable, convert(value));

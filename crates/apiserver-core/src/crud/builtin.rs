@@ -1,16 +1,24 @@
-//! The rules of built-in kinds that no schema tells: defaults, folding, and checks that are Go
-//! code upstream. A named subset: what our programs and kubectl touch.
+//! The rules of built-in kinds that no schema tells: what a server begins, folds and checks in Go code upstream. A
+//! named subset: what our programs and kubectl touch. Defaults are in `fleetwright-apiserver-kinds`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use fleetwright_apiserver_kinds::{defaults, settle};
+use serde_json::{Value, json};
 
 use super::put;
 use crate::admission;
+use crate::crd;
 use crate::names;
 use crate::scheme::ResourceType;
 use crate::selector::LabelSelector;
 use crate::status::Cause;
+
+pub mod limits;
+mod pods;
+mod rules;
+pub mod services;
+mod workloads;
 
 /// ConfigMaps and Secrets: all values together.
 const DATA_LIMIT_BYTES: usize = 1024 * 1024;
@@ -18,8 +26,15 @@ const DATA_LIMIT_BYTES: usize = 1024 * 1024;
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 pub(super) fn prepare_create(rt: &ResourceType, object: &mut Value) {
-    match (rt.custom, rt.kind.as_str()) {
-        (false, "Namespace") => {
+    let Some(kind) = rt.builtin else {
+        return;
+    };
+    // A kubelet registers its node with a status; everybody else's is the server's to begin.
+    if kind.has_status() && kind.kind != "Node" {
+        object["status"] = settle::empty_status(&kind.definition());
+    }
+    match (kind.group, kind.kind) {
+        ("", "Namespace") => {
             let finalizers = object.pointer("/spec/finalizers").and_then(Value::as_array);
             let mut finalizers = finalizers.cloned().unwrap_or_default();
             if !finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
@@ -28,25 +43,48 @@ pub(super) fn prepare_create(rt: &ResourceType, object: &mut Value) {
             object["spec"] = json!({"finalizers": finalizers});
             object["status"] = json!({"phase": "Active"});
         }
-        (false, "Pod" | "PersistentVolume" | "PersistentVolumeClaim") => {
+        ("", "Pod") => {
+            // Requests follow from limits before anybody counts them.
+            defaults::apply(kind, object);
+            pods::admit(object);
+        }
+        ("", "PersistentVolume" | "PersistentVolumeClaim") => {
             object["status"] = json!({"phase": "Pending"});
         }
-        (false, "Service" | "Ingress") => object["status"] = json!({"loadBalancer": {}}),
-        (false, "StatefulSet") => object["status"] = json!({"replicas": 0}),
-        (false, "PodDisruptionBudget") => {
-            // No `observedGeneration`: until a controller has looked, nothing may be evicted.
-            object["status"] = json!({"currentHealthy": 0, "desiredHealthy": 0,
-                "disruptionsAllowed": 0, "expectedPods": 0});
+        ("batch", "Job") => {
+            // The pods' labels come before the check that the selector fits them.
+            workloads::adopt_pods(object);
         }
-        (false, "ValidatingAdmissionPolicy") => object["status"] = json!({}),
+        ("apiextensions.k8s.io", _) => put(object, "status", None),
         _ => {}
     }
 }
 
 pub(super) fn prepare_update(rt: &ResourceType, object: &mut Value, old: &Value) {
-    if !rt.custom && rt.kind == "Namespace" {
+    match (rt.custom, rt.kind.as_str()) {
         // Only /finalize changes the finalizers, which are all of the spec.
-        put(object, "spec", old.get("spec"));
+        (false, "Namespace") => put(object, "spec", old.get("spec")),
+        (false, "Service") => services::inherit(object, old),
+        (false, "Pod") => inherit_pod(object, old),
+        (false, "Job") => inherit_job(object, old),
+        _ => {}
+    }
+}
+
+/// What admission gave a pod stays when a client does not repeat it.
+fn inherit_pod(object: &mut Value, old: &Value) {
+    for key in
+        ["serviceAccountName", "serviceAccount", "priority", "preemptionPolicy", "tolerations"]
+    {
+        if object["spec"][key].is_null() && !old["spec"][key].is_null() {
+            object["spec"][key] = old["spec"][key].clone();
+        }
+    }
+}
+
+fn inherit_job(object: &mut Value, old: &Value) {
+    if object["spec"]["selector"].is_null() {
+        object["spec"]["selector"] = old["spec"]["selector"].clone();
     }
 }
 
@@ -59,30 +97,14 @@ pub(super) fn normalise(rt: &ResourceType, object: &mut Value) {
                 object["metadata"]["labels"][NAME_LABEL] = name;
             }
         }
-        "Secret" => {
-            fold_secret(object);
-            unwrap_lines(object, "data");
-        }
-        "ConfigMap" => unwrap_lines(object, "binaryData"),
-        "NetworkPolicy" => default_network_policy(object),
-        "Service" => default_service(object),
+        "Secret" => fold_secret(object),
+        "CustomResourceDefinition" => crd::default(object),
         "ValidatingAdmissionPolicy" => admission::default_policy(object),
         "ValidatingAdmissionPolicyBinding" => admission::default_binding(object),
         _ => {}
     }
-    for key in ["data", "binaryData"] {
-        if object[key].as_object().is_some_and(Map::is_empty) {
-            put(object, key, None);
-        }
-    }
-}
-
-/// Base64 may come wrapped in lines; it is stored without them, as upstream stores what it decoded.
-fn unwrap_lines(object: &mut Value, key: &str) {
-    for value in object.get_mut(key).and_then(Value::as_object_mut).into_iter().flatten() {
-        if let Value::String(text) = value.1 {
-            text.retain(|c| !matches!(c, '\r' | '\n'));
-        }
+    if let Some(kind) = rt.builtin {
+        defaults::apply(kind, object);
     }
 }
 
@@ -94,62 +116,74 @@ fn fold_secret(object: &mut Value) {
         let text = value.as_str().unwrap_or_default();
         object["data"][key] = json!(STANDARD.encode(text));
     }
-    if object["type"].as_str().unwrap_or_default().is_empty() {
-        object["type"] = json!("Opaque");
-    }
-}
-
-fn default_network_policy(object: &mut Value) {
-    let Some(spec) = object.get_mut("spec").filter(|spec| spec.is_object()) else {
-        return;
-    };
-    if spec["policyTypes"].as_array().is_none_or(Vec::is_empty) {
-        let egress = spec["egress"].as_array().is_some_and(|rules| !rules.is_empty());
-        let types = if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
-        spec["policyTypes"] = types;
-    }
-    for direction in ["ingress", "egress"] {
-        let rules = spec.get_mut(direction).and_then(Value::as_array_mut);
-        let ports = rules.into_iter().flatten().filter_map(|rule| rule.get_mut("ports"));
-        for port in ports.filter_map(Value::as_array_mut).flatten() {
-            if port["protocol"].is_null() {
-                port["protocol"] = json!("TCP");
-            }
-        }
-    }
-}
-
-/// What a Service without `type` is. Addresses are not given out here.
-fn default_service(object: &mut Value) {
-    let Some(spec) = object.get_mut("spec").filter(|spec| spec.is_object()) else {
-        return;
-    };
-    if spec["type"].is_null() {
-        spec["type"] = json!("ClusterIP");
-    }
-    let ports = spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten();
-    for port in ports.filter(|port| port.is_object()) {
-        if port["protocol"].is_null() {
-            port["protocol"] = json!("TCP");
-        }
-        if port["targetPort"].is_null() {
-            port["targetPort"] = port["port"].clone();
-        }
-    }
 }
 
 pub(super) fn validate(rt: &ResourceType, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-    match rt.kind.as_str() {
-        "ConfigMap" => validate_config_map(object, old),
-        "Secret" => validate_secret(object, old),
-        "Event" => validate_event(object),
-        "Lease" => validate_lease(object),
-        "NetworkPolicy" => validate_network_policy(object),
-        "PodDisruptionBudget" => validate_budget(object),
-        "ValidatingAdmissionPolicy" => admission::check_policy(object),
-        "ValidatingAdmissionPolicyBinding" => admission::check_binding(object),
+    match (rt.group.as_str(), rt.kind.as_str()) {
+        ("", "ConfigMap") => validate_config_map(object, old),
+        ("", "Secret") => validate_secret(object, old),
+        ("", "Event") => validate_event(object, "involvedObject"),
+        ("events.k8s.io", "Event") => validate_new_event(object, old),
+        ("", "Pod") => validate_pod(object, old),
+        ("", "Service") => services::check(object, old),
+        ("", "ReplicationController") => workloads::check_replication_controller(object),
+        ("", "ResourceQuota") => rules::check_quota(object),
+        ("", "PersistentVolumeClaim") => rules::check_claim(object, old),
+        ("apps", "ControllerRevision") => Vec::new(),
+        ("apps", _) => workloads::check(rt, object, old),
+        ("batch", "Job") => workloads::check_job(object, old),
+        ("batch", "CronJob") => workloads::check_cron_job(object),
+        ("autoscaling", _) => workloads::check_autoscaler(object),
+        ("coordination.k8s.io", "Lease") => validate_lease(object),
+        ("networking.k8s.io", "NetworkPolicy") => rules::check_network_policy(object),
+        ("networking.k8s.io", "Ingress") => rules::check_ingress(object),
+        ("policy", "PodDisruptionBudget") => validate_budget(object),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            rules::check_role(object, rt.namespaced)
+        }
+        ("rbac.authorization.k8s.io", _) => rules::check_binding(object, old, rt.namespaced),
+        ("apiextensions.k8s.io", _) => crd::check_definition(object, old),
+        ("apiregistration.k8s.io", _) => validate_api_service(object),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            admission::check_policy(object)
+        }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
+            admission::check_binding(object)
+        }
+        (
+            "admissionregistration.k8s.io",
+            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration",
+        ) => rules::check_webhooks(object),
         _ => Vec::new(),
     }
+}
+
+/// What is stored although it does nothing here.
+pub(super) fn warnings(rt: &ResourceType) -> Vec<String> {
+    let what = match rt.kind.as_str() {
+        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => "calls no webhooks",
+        "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" => {
+            "evaluates no MutatingAdmissionPolicies"
+        }
+        _ => return Vec::new(),
+    };
+    vec![format!("stored, but this server {what}")]
+}
+
+fn validate_pod(object: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    pods::check_spec(&mut causes, "spec", &object["spec"]);
+    if let Some(old) = old {
+        pods::check_update(&mut causes, object, old);
+    }
+    causes
+}
+
+/// Requests for another API server cannot be passed on.
+fn validate_api_service(object: &Value) -> Vec<Cause> {
+    let why = "this server does not forward requests to other API servers";
+    let remote = object["spec"]["service"].is_object();
+    remote.then(|| Cause::forbidden("spec.service", why)).into_iter().collect()
 }
 
 fn entries<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
@@ -221,8 +255,25 @@ fn validate_secret(object: &Value, old: Option<&Value>) -> Vec<Cause> {
     causes
 }
 
-fn validate_event(object: &Value) -> Vec<Cause> {
-    let about = object["involvedObject"]["namespace"].as_str().unwrap_or_default();
+/// `events.k8s.io/v1` asks for more than the core version does.
+fn validate_new_event(object: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes = validate_event(object, "regarding");
+    if old.is_some() {
+        return causes;
+    }
+    if object["eventTime"].is_null() {
+        causes.push(Cause::required("eventTime", ""));
+    }
+    let kind = object["type"].as_str().unwrap_or_default();
+    if !matches!(kind, "Normal" | "Warning") {
+        let why = format!("has invalid value: {kind}");
+        causes.push(Cause::invalid("type", &json!(kind), &why));
+    }
+    causes
+}
+
+fn validate_event(object: &Value, about: &str) -> Vec<Cause> {
+    let about = object[about]["namespace"].as_str().unwrap_or_default();
     let own = object["metadata"]["namespace"].as_str().unwrap_or_default();
     // Events about cluster-scoped objects live in the namespace `default`.
     let fits = about == own || (about.is_empty() && own == "default");
@@ -246,25 +297,6 @@ fn validate_lease(object: &Value) -> Vec<Cause> {
     causes
 }
 
-fn validate_network_policy(object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    for (direction, side) in [("ingress", "from"), ("egress", "to")] {
-        let rules = object["spec"][direction].as_array().into_iter().flatten().enumerate();
-        for (index, rule) in rules {
-            for (at, peer) in rule[side].as_array().into_iter().flatten().enumerate() {
-                let block = &peer["ipBlock"];
-                let path = format!("spec.{direction}[{index}].{side}[{at}].ipBlock");
-                causes.extend(check_cidr(&format!("{path}.cidr"), &block["cidr"]));
-                let except = block["except"].as_array().into_iter().flatten().enumerate();
-                for (n, cidr) in except {
-                    causes.extend(check_cidr(&format!("{path}.except[{n}]"), cidr));
-                }
-            }
-        }
-    }
-    causes
-}
-
 fn validate_budget(object: &Value) -> Vec<Cause> {
     let spec = &object["spec"];
     let both = !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null();
@@ -279,12 +311,5 @@ fn validate_budget(object: &Value) -> Vec<Cause> {
     causes
 }
 
-fn check_cidr(field: &str, value: &Value) -> Option<Cause> {
-    let text = value.as_str()?;
-    let parsed = text.split_once('/').and_then(|(address, bits)| {
-        let most = if address.parse::<std::net::IpAddr>().ok()?.is_ipv4() { 32 } else { 128 };
-        bits.parse::<u8>().ok().filter(|bits| *bits <= most)
-    });
-    let detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-    parsed.is_none().then(|| Cause::invalid(field, value, detail))
-}
+#[cfg(test)]
+mod tests;

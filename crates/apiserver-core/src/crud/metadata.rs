@@ -104,8 +104,7 @@ pub(super) fn be_born(
 }
 
 fn has_generation(rt: &ResourceType) -> bool {
-    let counted = ["admissionregistration.k8s.io", "apps", "networking.k8s.io", "policy"];
-    rt.custom || counted.contains(&rt.group.as_str())
+    rt.builtin.is_none_or(fleetwright_apiserver_kinds::kinds::Kind::has_generation)
 }
 
 /// The name in an update's body must be that in the path.
@@ -132,8 +131,16 @@ pub(super) fn check_uid_precondition(
     if wanted.is_empty() || wanted == found {
         return Ok(());
     }
-    let why =
-        format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+    // Upstream tells where in etcd it looked.
+    let namespace = text(old, "namespace");
+    let place = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
+    let (plural, group) = (&rt.plural, &rt.group);
+    let resource = if rt.custom { format!("{group}/{plural}") } else { plural.clone() };
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{resource}/{place}, \
+         ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: \
+         {wanted}, UID in object meta: {found}"
+    );
     Err(ApiError::conflict(rt, name, &why))
 }
 
@@ -229,7 +236,12 @@ pub(super) fn validate(rt: &ResourceType, object: &Value, old: Option<&Value>) -
     }
     causes.extend(check_owners(&metadata["ownerReferences"]));
     if let Some(old) = old {
-        causes.extend(check_immutable(object, old));
+        let causes_of_change = check_immutable(object, old);
+        if !rt.custom {
+            // Upstream checks built-in kinds twice, once for all kinds and once for the one.
+            causes.extend(causes_of_change.clone());
+        }
+        causes.extend(causes_of_change);
     }
     causes
 }
@@ -260,9 +272,19 @@ fn check_owners(owners: &Value) -> Vec<Cause> {
             "Only one reference can have Controller set to true. Found \"true\" in references for \
              {first} and {second}"
         );
-        causes.push(Cause::invalid("metadata.ownerReferences", owners, &detail));
+        let shown = list.iter().map(as_go_writes).collect::<Vec<_>>().join(",");
+        let message = format!("[{shown}]: {detail}");
+        causes.push(Cause::invalid_without_value("metadata.ownerReferences", &message));
     }
     causes
+}
+
+/// An owner reference with its fields in the order of the Go struct.
+fn as_go_writes(owner: &Value) -> String {
+    let keys = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let present = keys.into_iter().filter_map(|key| Some((key, owner.get(key)?)));
+    let fields: Vec<String> = present.map(|(key, value)| format!("\"{key}\":{value}")).collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 fn check_immutable(object: &Value, old: &Value) -> Vec<Cause> {

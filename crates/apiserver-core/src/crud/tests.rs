@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::request::Propagation;
 use crate::testing::{kind, ship};
 
 const NOW: &str = "2026-01-02T03:04:05Z";
@@ -64,6 +65,16 @@ fn a_map(extra: Value) -> Value {
     map
 }
 
+/// The entry of whoever names no manager.
+fn owner(subresource: &str, fields: Value) -> Value {
+    let mut entry = json!({"manager": "unknown", "operation": "Update", "time": NOW,
+        "apiVersion": "sea.example.com/v1", "fieldsType": "FieldsV1", "fieldsV1": fields});
+    if !subresource.is_empty() {
+        entry["subresource"] = json!(subresource);
+    }
+    entry
+}
+
 #[test]
 fn a_new_custom_object_gets_defaults_and_metadata_and_loses_its_status() {
     let mut body = a_ship(json!({"flag": "red", "holds": [{"name": "h"}]}));
@@ -73,7 +84,9 @@ fn a_new_custom_object_gets_defaults_and_metadata_and_loses_its_status() {
     let wanted = json!({
         "apiVersion": "sea.example.com/v1", "kind": "Ship",
         "metadata": {"name": "a", "namespace": "n", "uid": "uid-1", "generation": 1,
-            "creationTimestamp": NOW, "resourceVersion": "7"},
+            "creationTimestamp": NOW, "resourceVersion": "7", "managedFields": [owner("", json!(
+            {"f:spec": {".": {}, "f:flag": {}, "f:crew": {}, "f:holds": {".": {},
+                r#"k:{"name":"h"}"#: {".": {}, "f:name": {}, "f:kind": {}}}}}))]},
         "spec": {"flag": "red", "crew": 3, "holds": [{"name": "h", "kind": "Dry"}]}});
     assert_eq!(stored(&ship(), body), wanted);
 }
@@ -184,6 +197,9 @@ fn status_and_spec_change_through_their_own_paths_only() {
     let status = merged(&rt, &old, Part::Status, change).map(|made| made.object);
     let mut wanted = old.clone();
     wanted["status"] = json!({"phase": "ok"});
+    let mut owners = wanted["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    owners.push(owner("status", json!({"f:status": {".": {}, "f:phase": {}}})));
+    wanted["metadata"]["managedFields"] = json!(owners);
     assert_eq!(status, Ok(wanted));
 }
 

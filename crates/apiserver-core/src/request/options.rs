@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Verb, pairs, truthy};
+use crate::negotiate::BodyKind;
 use crate::status::{ApiError, Cause};
 
 /// How unknown and duplicate fields are treated.
@@ -77,6 +78,8 @@ pub struct Options {
     pub dry_run: bool,
     /// `fieldManager`.
     pub field_manager: Option<String>,
+    /// `force` of an apply. See [`Options::check_patch`].
+    pub force: bool,
     /// `fieldValidation`.
     pub field_validation: FieldValidation,
     /// `propagationPolicy`.
@@ -108,10 +111,6 @@ impl Options {
         if manager.as_ref().is_some_and(|name| name.len() > 128) {
             return Err(refuse(Cause::too_long("fieldManager", 128)));
         }
-        if verb == Verb::Patch && get("force").is_some_and(|value| truthy(&value)) {
-            let detail = "may not be specified for non-apply patch";
-            return Err(refuse(Cause::forbidden("force", detail)));
-        }
         let dry_runs = pairs.iter().filter(|(key, value)| key == "dryRun" && !value.is_empty());
         let dry_runs: Vec<&String> = dry_runs.map(|(_, value)| value).collect();
         if let Some(other) = dry_runs.iter().find(|value| **value != "All") {
@@ -130,6 +129,7 @@ impl Options {
             timeout_seconds: number("timeoutSeconds")?.and_then(|n| u64::try_from(n).ok()),
             dry_run: !dry_runs.is_empty(),
             field_manager: manager,
+            force: verb == Verb::Patch && get("force").is_some_and(|value| truthy(&value)),
             field_validation,
             propagation_policy: propagation(get("propagationPolicy")).map_err(refuse)?,
             grace_period_seconds: number("gracePeriodSeconds")?,
@@ -140,6 +140,24 @@ impl Options {
         options.check_revisions(verb).map_err(refuse)?;
         options.revision()?;
         Ok(options)
+    }
+
+    /// What a PATCH may say depends on its form: an apply must name its manager, and nothing else can be forced.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn check_patch(&self, kind: BodyKind) -> Result<(), ApiError> {
+        let refuse = |cause| Err(ApiError::invalid_options("PatchOptions", vec![cause]));
+        match (kind, &self.field_manager) {
+            (BodyKind::ApplyPatch, None) => {
+                refuse(Cause::required("fieldManager", "is required for apply patch"))
+            }
+            (BodyKind::ApplyPatch, Some(_)) => Ok(()),
+            _ if self.force => {
+                refuse(Cause::forbidden("force", "may not be specified for non-apply patch"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// `resourceVersion` as a number; None if it was not given. Zero means "any".
@@ -247,4 +265,23 @@ pub(crate) fn propagation(text: Option<String>) -> Result<Option<Propagation>, C
     let known = || quoted(&["Foreground", "Background", "Orphan", "nil"]);
     let refuse = || Cause::not_supported("propagationPolicy", &json!(text), &known());
     Propagation::parse(&text).map(Some).ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_apply_names_its_manager_and_nothing_else_is_forced() {
+        let check = |query: &str, kind| {
+            let options = Options::parse(query, Verb::Patch).unwrap_or_default();
+            options.check_patch(kind).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("force=true&fieldManager=a", BodyKind::ApplyPatch), Ok(()));
+        assert_eq!(check("", BodyKind::MergePatch), Ok(()));
+        let refused = check("force=true", BodyKind::MergePatch).err().unwrap_or_default();
+        assert!(refused.contains("force: Forbidden: may not be specified for non-apply patch"));
+        let refused = check("", BodyKind::ApplyPatch).err().unwrap_or_default();
+        assert!(refused.contains("fieldManager: Required value: is required for apply patch"));
+    }
 }

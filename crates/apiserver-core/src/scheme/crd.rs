@@ -5,14 +5,16 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::builtin::name_column;
-use super::{Cell, Column, ResourceType, Rules, SchemeError};
+use super::{
+    Cell, Column, CompiledCrd, ResourceType, Rules, ScalePaths, SchemeError, group_version,
+};
 use crate::jsonpath::JsonPath;
 
-/// One type per served version.
-pub(super) fn types(
+/// Compiles all versions.
+pub(super) fn compile(
     crd: &Value,
     definitions: &Arc<Map<String, Value>>,
-) -> Result<Vec<ResourceType>, SchemeError> {
+) -> Result<CompiledCrd, SchemeError> {
     let text = |pointer: &str| crd.pointer(pointer).and_then(Value::as_str);
     let found = [text("/apiVersion"), text("/kind")].map(Option::unwrap_or_default).join("/");
     if found != "apiextensions.k8s.io/v1/CustomResourceDefinition" {
@@ -21,12 +23,17 @@ pub(super) fn types(
     let missing = |field| SchemeError::Missing { field };
     let versions = crd.pointer("/spec/versions").and_then(Value::as_array);
     let versions = versions.ok_or_else(|| missing("spec.versions"))?;
-    let stored = versions.iter().filter(|version| version["storage"] == true);
-    if stored.count() != 1 {
-        return Err(missing("exactly one version with storage: true"));
+    let mut stored = versions.iter().filter(|version| version["storage"] == true);
+    let one = missing("exactly one version with storage: true");
+    let (Some(storage), None) = (stored.next(), stored.next()) else { return Err(one) };
+    let compiled = |version| resource_type(crd, version, definitions).map(Arc::new);
+    let storage = compiled(storage)?;
+    let mut served = Vec::new();
+    for version in versions.iter().filter(|version| version["served"] == true) {
+        let is_storage = version["storage"] == true;
+        served.push(if is_storage { Arc::clone(&storage) } else { compiled(version)? });
     }
-    let served = versions.iter().filter(|version| version["served"] == true);
-    served.map(|version| resource_type(crd, version, definitions)).collect()
+    Ok(CompiledCrd { served, storage })
 }
 
 fn resource_type(
@@ -49,12 +56,22 @@ fn resource_type(
     let field = "spec.versions[].schema.openAPIV3Schema with type object";
     let schema = schema.cloned().ok_or(SchemeError::Missing { field })?;
     refuse_unstructured(&kind, "", &schema)?;
+    let group = required(crd, "/spec/group", "spec.group")?;
+    let name = required(version, "/name", "spec.versions[].name")?;
+    let storage = crd.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    let mut storage = storage;
+    let storage = storage.find(|version| version["storage"] == true);
+    let stored_as = storage.and_then(|version| version["name"].as_str()).unwrap_or(&name);
     let selectable = version.get("selectableFields").and_then(Value::as_array);
     let selectable = selectable.into_iter().flatten().filter_map(|f| f["jsonPath"].as_str());
     let singular = crd.pointer("/spec/names/singular").and_then(Value::as_str);
     Ok(ResourceType {
-        group: required(crd, "/spec/group", "spec.group")?,
-        version: required(version, "/name", "spec.versions[].name")?,
+        builtin: None,
+        stored_as: group_version(&group, stored_as),
+        deprecation: deprecation(version, &group, &kind),
+        scale: scale(version),
+        group,
+        version: name,
         plural,
         singular: singular.map_or_else(|| kind.to_lowercase(), str::to_owned),
         short_names: strings("/spec/names/shortNames"),
@@ -68,6 +85,27 @@ fn resource_type(
         rules: Rules::compile(&kind, &schema, Arc::clone(definitions))?,
         schema,
         kind,
+    })
+}
+
+/// What upstream says of a deprecated version, unless the author has words of their own.
+fn deprecation(version: &Value, group: &str, kind: &str) -> Option<String> {
+    let deprecated = version["deprecated"] == true;
+    let own = version["deprecationWarning"].as_str().map(str::to_owned);
+    let name = version["name"].as_str().unwrap_or_default();
+    deprecated.then(|| own.unwrap_or_else(|| format!("{group}/{name} {kind} is deprecated")))
+}
+
+fn scale(version: &Value) -> Option<ScalePaths> {
+    let scale = version.pointer("/subresources/scale")?;
+    let path = |key: &str| {
+        let steps = scale[key].as_str()?.split('.').filter(|step| !step.is_empty());
+        Some(steps.map(str::to_owned).collect::<Vec<_>>()).filter(|steps| !steps.is_empty())
+    };
+    Some(ScalePaths {
+        spec: path("specReplicasPath")?,
+        status: path("statusReplicasPath")?,
+        selector: path("labelSelectorPath"),
     })
 }
 

@@ -13,7 +13,7 @@ use kube_cel::{CompiledSchema, ErrorKind, ValidationError, compile_schema, valid
 use serde_json::{Map, Value};
 
 use self::reads::Reads;
-use super::{Findings, lookup, ratchet};
+use super::{Findings, lookup};
 use crate::scheme::ResourceType;
 use crate::status::Cause;
 
@@ -100,36 +100,74 @@ impl RuleTree {
         Ok(())
     }
 
-    fn evaluate(
+    /// `nearest` is the value around this one that has an old self, with it.
+    fn evaluate<'a>(
         &self,
-        value: &Value,
-        old: Option<&Value>,
+        (value, old): (&'a Value, Option<&'a Value>),
+        nearest: Option<(&'a Value, &'a Value)>,
         at: &str,
-        out: &mut Vec<(String, ValidationError)>,
+        out: &mut Vec<Broken>,
     ) {
+        let nearest = old.map(|old| (value, old)).or(nearest);
         for node in &self.nodes {
             for (path, value, old) in walk(&node.way, value, old, at.to_owned()) {
-                let (value, old) = (node.reads.of(value), old.map(|old| node.reads.of(old)));
-                if let Err(errors) = validate_compiled(&node.compiled, &value, old.as_deref()) {
-                    let placed =
-                        |error: ValidationError| (prefixed(&path, &error.field_path), error);
-                    out.extend(errors.into_iter().map(placed));
+                let (seen, before) = (node.reads.of(value), old.map(|old| node.reads.of(old)));
+                if let Err(errors) = validate_compiled(&node.compiled, &seen, before.as_deref()) {
+                    let judged = old.map(|old| (value, old)).or(nearest);
+                    let unchanged = judged.is_some_and(|(value, old)| is_same(value, old, at));
+                    out.extend(errors.into_iter().map(|error| Broken {
+                        field: prefixed(&path, &error.field_path),
+                        tolerated: unchanged && !node.refuses_unchanged(&error),
+                        error,
+                    }));
                 }
             }
         }
         for list in &self.lists {
             for (path, value, old) in walk(&list.way, value, old, at.to_owned()) {
                 let Value::Array(items) = value else { continue };
+                let nearest = old.map(|old| (value, old)).or(nearest);
                 for (index, item) in items.iter().enumerate() {
                     let pair = list.keys.as_ref().and_then(|keys| pair(item, old?, keys));
-                    list.items.evaluate(item, pair, &format!("{path}[{index}]"), out);
+                    let at = format!("{path}[{index}]");
+                    list.items.evaluate((item, pair), nearest, &at, out);
                 }
             }
         }
     }
 }
 
+/// Whether a value is what it was. Of a whole object the metadata does not count: labels and
+/// finalizers can be edited whatever its rules say.
+fn is_same(value: &Value, old: &Value, at: &str) -> bool {
+    match (value, old) {
+        (Value::Object(value), Value::Object(old)) if at.is_empty() => {
+            let body = |fields: &Map<String, Value>| {
+                fields.iter().filter(|(key, _)| *key != "metadata").count()
+            };
+            let mut fields = value.iter().filter(|(key, _)| *key != "metadata");
+            body(value) == body(old) && fields.all(|(key, value)| old.get(key) == Some(value))
+        }
+        (value, old) => value == old,
+    }
+}
+
+/// A rule that did not hold.
+struct Broken {
+    field: String,
+    /// Whether all that it looks at was so before.
+    tolerated: bool,
+    error: ValidationError,
+}
+
 impl NodeRules {
+    /// Whether a rule that compares with the past refused: it says no whatever changed.
+    fn refuses_unchanged(&self, error: &ValidationError) -> bool {
+        let mut all = self.compiled.validations.iter().flatten();
+        error.kind == ErrorKind::ValidationFailure
+            && all.any(|known| known.is_transition_rule && known.rule.rule == error.rule)
+    }
+
     /// Compiles the rules of a schema node. A rule that does not compile is refused, as upstream does.
     fn compile(
         way: &[Step],
@@ -206,16 +244,12 @@ fn prefixed(at: &str, path: &str) -> String {
 /// Evaluates all rules of a kind. Broken rules over unchanged values become warnings.
 pub(super) fn check(rt: &ResourceType, object: &Value, old: Option<&Value>, into: &mut Findings) {
     let Some(tree) = &rt.rules().cel else { return };
-    let mut errors = Vec::new();
-    tree.evaluate(object, old, "", &mut errors);
+    let mut broken = Vec::new();
+    tree.evaluate((object, old), None, "", &mut broken);
     // kube-cel walks hash maps; sorting makes the answer the same each time.
-    errors.sort_by(|(a, x), (b, y)| (a, &x.rule).cmp(&(b, &y.rule)));
-    for (field, error) in errors {
+    broken.sort_by(|a, b| (&a.field, &a.error.rule).cmp(&(&b.field, &b.error.rule)));
+    for Broken { field, tolerated, error } in broken {
         let cause = cause(&field, &error, object);
-        let tolerated = error.kind == ErrorKind::ValidationFailure
-            && old.is_some_and(|old| {
-                ratchet::rule_saw_no_change([&error.rule, &field], &rt.schema, old, object)
-            });
         if tolerated {
             into.warnings.push(format!("{field}: {}", cause.message));
         } else {

@@ -1,28 +1,66 @@
 //! Structural checks: types, ranges, enums, patterns, required fields, list types.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::OBJECT_META;
+use super::formats::fits_format;
+use super::ratchet;
 use super::shape::{join, resolve};
 use crate::scheme::{ResourceType, Rules};
 use crate::status::{Cause, CauseReason};
 
-/// All violations of the kind's schema, in order of the fields.
-pub(crate) fn check(rt: &ResourceType, object: &Value) -> Vec<Cause> {
-    let mut walk = Walk { rules: rt.rules(), causes: Vec::new() };
-    walk.visit(&rt.schema, object, "");
-    walk.causes
+/// What is wrong with an object.
+#[derive(Default)]
+pub(super) struct Violations {
+    /// In order of the fields.
+    pub(super) causes: Vec<Cause>,
+    /// What occurs twice in a set or a map.
+    pub(super) duplicates: Vec<Cause>,
+}
+
+/// All violations of the kind's schema. What equals its old self is let pass.
+pub(super) fn check(rt: &ResourceType, object: &Value, old: Option<&Value>) -> Violations {
+    let mut walk = Walk::new(rt.rules());
+    walk.visit(&rt.schema, object, old, "");
+    walk.tolerate(&rt.schema, old);
+    walk.found
+}
+
+/// All violations in the status, which is checked by itself: messages name paths below it.
+pub(super) fn check_status(rt: &ResourceType, object: &Value, old: Option<&Value>) -> Violations {
+    let mut walk = Walk::new(rt.rules());
+    let schema = rt.schema.get("properties").and_then(|all| all.get("status"));
+    if let (Some(schema), Some(status)) = (schema, object.get("status")) {
+        let old = old.and_then(|old| old.get("status"));
+        walk.visit(schema, status, old, "");
+        walk.tolerate(schema, old);
+        for cause in walk.found.causes.iter_mut().chain(&mut walk.found.duplicates) {
+            if cause.field != NOWHERE {
+                cause.field = join("status", &cause.field).trim_end_matches('.').to_owned();
+            }
+        }
+    }
+    walk.found
+}
+
+/// All violations of a schema without references.
+pub(super) fn check_alone(schema: &Value, value: &Value) -> Vec<Cause> {
+    let Ok(rules) = Rules::patterns_of(schema) else {
+        return Vec::new();
+    };
+    let mut walk = Walk::new(&rules);
+    walk.visit(schema, value, None, "");
+    walk.found.causes.append(&mut walk.found.duplicates);
+    walk.found.causes
 }
 
 /// All violations of the schema of `metadata`.
 pub(crate) fn check_metadata(rt: &ResourceType, metadata: &Value) -> Vec<Cause> {
-    let mut walk = Walk { rules: rt.rules(), causes: Vec::new() };
+    let mut walk = Walk::new(rt.rules());
     if let Some(schema) = rt.rules().definitions.get(OBJECT_META) {
-        walk.visit(schema, metadata, "metadata");
+        walk.visit(schema, metadata, None, "metadata");
     }
-    walk.causes
+    walk.found.causes
 }
 
 /// Whether the object is too wrong for rules to make sense of it.
@@ -37,9 +75,12 @@ pub(super) fn blocks_rules(cause: &Cause) -> bool {
     )
 }
 
+/// The field of what upstream cannot place.
+pub(super) const NOWHERE: &str = "<nil>";
+
 struct Walk<'a> {
     rules: &'a Rules,
-    causes: Vec<Cause>,
+    found: Violations,
 }
 
 /// Nobody reads more, and a small body can hold millions of mistakes.
@@ -60,9 +101,25 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-impl Walk<'_> {
-    fn visit(&mut self, schema: &Value, value: &Value, path: &str) {
-        if self.causes.len() >= MOST_CAUSES {
+impl<'r> Walk<'r> {
+    fn new(rules: &'r Rules) -> Self {
+        Self { rules, found: Violations::default() }
+    }
+
+    /// Lists that held something twice before may go on to.
+    fn tolerate(&mut self, schema: &Value, old: Option<&Value>) {
+        let Some(old) = old.filter(|_| !self.found.duplicates.is_empty()) else { return };
+        let mut before = Walk::new(self.rules);
+        before.visit(schema, old, None, "");
+        if !before.found.duplicates.is_empty() {
+            self.found.duplicates.clear();
+        }
+    }
+
+    /// What did not change is not looked at: so a stricter schema locks no object in, whose labels
+    /// and finalizers can still be edited (Kubernetes' "ratcheting").
+    fn visit(&mut self, schema: &Value, value: &Value, old: Option<&Value>, path: &str) {
+        if self.found.causes.len() >= MOST_CAUSES || old == Some(value) {
             return;
         }
         let schema = resolve(self.rules, schema);
@@ -76,22 +133,33 @@ impl Walk<'_> {
             wanted.split(',').any(|one| one == found) || (wanted == "number" && found == "integer")
         });
         if !fits {
-            self.causes.push(Cause::wrong_type(path, found, wanted.unwrap_or_default()));
+            let wanted = wanted.unwrap_or_default();
+            self.found.causes.push(Cause::wrong_type(path, found, wanted));
+            if (found, wanted) == ("number", "integer") {
+                self.nowhere(&format!(
+                    "Checked value must be of type integer (default format) in {path}"
+                ));
+            }
             return;
         }
         self.check_enum(schema, value, path);
         match value {
-            Value::Object(fields) => self.visit_object(schema, fields, path),
-            Value::Array(items) => self.visit_array(schema, items, path),
+            Value::Object(fields) => self.visit_object(schema, fields, old, path),
+            Value::Array(items) => self.visit_array(schema, items, old, path),
             Value::String(text) => self.check_string(schema, text, path),
             Value::Number(_) => self.check_number(schema, value, path),
             Value::Null | Value::Bool(_) => {}
         }
-        self.check_combinations(schema, value, path);
+        self.check_combinations(schema, value, old, path);
+    }
+
+    /// What upstream's validator says without a place and a value.
+    fn nowhere(&mut self, detail: &str) {
+        self.found.causes.push(Cause::invalid(NOWHERE, &json!(""), detail));
     }
 
     fn invalid(&mut self, path: &str, value: &Value, detail: &str) {
-        self.causes.push(Cause::invalid(path, value, &format!("{path} in body {detail}")));
+        self.found.causes.push(Cause::invalid(path, value, &format!("{path} in body {detail}")));
     }
 
     fn check_enum(&mut self, schema: &Value, value: &Value, path: &str) {
@@ -100,45 +168,53 @@ impl Walk<'_> {
         };
         if !allowed.contains(value) {
             let texts: Vec<String> = allowed.iter().map(Value::to_string).collect();
-            self.causes.push(Cause::not_supported(path, value, &texts));
+            self.found.causes.push(Cause::not_supported(path, value, &texts));
         }
     }
 
-    fn visit_object(&mut self, schema: &Value, fields: &Map<String, Value>, path: &str) {
+    fn visit_object(
+        &mut self,
+        schema: &Value,
+        fields: &Map<String, Value>,
+        old: Option<&Value>,
+        path: &str,
+    ) {
         let size = fields.len() as u64;
         if let Some(most) = schema["maxProperties"].as_u64().filter(|most| size > *most) {
-            self.causes.push(Cause::too_many(path, fields.len(), most));
+            self.found.causes.push(Cause::too_many(path, fields.len(), most));
         }
         if let Some(least) = schema["minProperties"].as_u64().filter(|least| size < *least) {
             let detail = format!("should have at least {least} properties");
-            self.invalid(path, &json!(fields), &detail);
+            self.invalid(path, &json!(least), &detail);
         }
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !fields.contains_key(name) {
-                self.causes.push(Cause::required(join(path, name), ""));
+                self.found.causes.push(Cause::required(join(path, name), ""));
             }
         }
         let declared = schema.get("properties");
         let others = schema.get("additionalProperties").filter(|other| other.is_object());
         for (name, value) in fields {
             if let Some(child) = declared.and_then(|all| all.get(name)).or(others) {
-                self.visit(child, value, &join(path, name));
+                let old = old.and_then(|old| old.get(name));
+                self.visit(child, value, old, &join(path, name));
             }
         }
     }
 
-    fn visit_array(&mut self, schema: &Value, items: &[Value], path: &str) {
+    fn visit_array(&mut self, schema: &Value, items: &[Value], old: Option<&Value>, path: &str) {
         let size = items.len() as u64;
         if let Some(most) = schema["maxItems"].as_u64().filter(|most| size > *most) {
-            self.causes.push(Cause::too_many(path, items.len(), most));
+            self.found.causes.push(Cause::too_many(path, items.len(), most));
         }
         if let Some(least) = schema["minItems"].as_u64().filter(|least| size < *least) {
             let detail = format!("should have at least {least} items");
-            self.invalid(path, &json!(items), &detail);
+            self.invalid(path, &json!(items.len()), &detail);
         }
         if let Some(child) = schema.get("items") {
             for (index, item) in items.iter().enumerate() {
-                self.visit(child, item, &format!("{path}[{index}]"));
+                let old = old.and_then(|old| ratchet::old_item(schema, item, old));
+                self.visit(child, item, old, &format!("{path}[{index}]"));
             }
         }
         self.check_duplicates(schema, items, path);
@@ -160,7 +236,7 @@ impl Walk<'_> {
         for (index, item) in items.iter().enumerate() {
             let Some(key) = key_of(item) else { return };
             if !seen.insert(key.to_string()) {
-                self.causes.push(Cause::duplicate(format!("{path}[{index}]"), &key));
+                self.found.duplicates.push(Cause::duplicate(format!("{path}[{index}]"), &key));
             }
         }
     }
@@ -169,7 +245,7 @@ impl Walk<'_> {
         let value = json!(text);
         let length = text.chars().count() as u64;
         if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
-            self.causes.push(Cause::too_long(path, most));
+            self.found.causes.push(Cause::too_long(path, most));
         }
         if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
             let detail = format!("should be at least {least} chars long");
@@ -186,7 +262,7 @@ impl Walk<'_> {
         if format == Some("byte") {
             // The value is a Secret's as often as not, and an error is printed, logged and stored.
             let detail = format!("{path} in body must be of type byte: illegal base64 data");
-            self.causes.push(Cause::invalid_without_value(path, &detail));
+            self.found.causes.push(Cause::invalid_without_value(path, &detail));
         } else if let Some(format) = format {
             self.invalid(path, &value, &format!("must be of type {format}: {value}"));
         }
@@ -218,48 +294,58 @@ impl Walk<'_> {
         }
         let int32 = schema["format"] == "int32";
         if int32 && !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number) {
-            let detail = format!("must be of type integer with format int32 in {path}");
-            self.causes.push(Cause::invalid(path, value, &format!("Checked value {detail}")));
+            let detail =
+                format!("Checked value must be of type integer with format int32 in {path}");
+            self.nowhere(&detail);
         }
     }
 
-    fn check_combinations(&mut self, schema: &Value, value: &Value, path: &str) {
+    fn check_combinations(
+        &mut self,
+        schema: &Value,
+        value: &Value,
+        old: Option<&Value>,
+        path: &str,
+    ) {
         let branches = |key: &str| schema[key].as_array().map(Vec::as_slice).unwrap_or_default();
         for branch in branches("allOf") {
-            self.visit(branch, value, path);
+            self.visit(branch, value, old, path);
         }
-        let passes = |branch: &Value| {
-            let mut walk = Walk { rules: self.rules, causes: Vec::new() };
-            walk.visit(branch, value, path);
-            walk.causes.is_empty()
+        let rules = self.rules;
+        let problems = |branch: &Value| {
+            let mut walk = Walk::new(rules);
+            walk.visit(branch, value, None, path);
+            walk.found.causes
         };
-        let mut problems = Vec::new();
         let any = branches("anyOf");
-        if !any.is_empty() && !any.iter().any(passes) {
-            problems.push("must validate at least one schema (anyOf)");
+        if !any.is_empty() {
+            let found: Vec<_> = any.iter().map(problems).collect();
+            if found.iter().all(|causes| !causes.is_empty()) {
+                self.nowhere(&format!("\"{path}\" must validate at least one schema (anyOf)"));
+                self.found.causes.extend(best(found));
+            }
         }
         let one = branches("oneOf");
-        if !one.is_empty() && one.iter().filter(|branch| passes(branch)).count() != 1 {
-            problems.push("must validate one and only one schema (oneOf)");
+        if !one.is_empty() {
+            let found: Vec<_> = one.iter().map(problems).collect();
+            let valid = found.iter().filter(|causes| causes.is_empty()).count();
+            let head = format!("\"{path}\" must validate one and only one schema (oneOf).");
+            match valid {
+                1 => {}
+                0 => {
+                    self.nowhere(&format!("{head} Found none valid"));
+                    self.found.causes.extend(best(found));
+                }
+                several => self.nowhere(&format!("{head} Found {several} valid alternatives")),
+            }
         }
-        if schema.get("not").is_some_and(passes) {
-            problems.push("must not validate the schema (not)");
-        }
-        for problem in problems {
-            self.causes.push(Cause::invalid_without_value(path, &format!("\"{path}\" {problem}")));
+        if schema.get("not").is_some_and(|branch| problems(branch).is_empty()) {
+            self.nowhere(&format!("\"{path}\" must not validate the schema (not)"));
         }
     }
 }
 
-/// Formats we know; others are comments.
-fn fits_format(format: &str, text: &str) -> bool {
-    match format {
-        "date-time" => text.parse::<jiff::Timestamp>().is_ok(),
-        "date" => text.parse::<jiff::civil::Date>().is_ok(),
-        // Line breaks count for nothing, as in Go's decoder.
-        "byte" => STANDARD.decode(text.replace(['\r', '\n'], "")).is_ok(),
-        "ipv4" => text.parse::<std::net::Ipv4Addr>().is_ok(),
-        "ipv6" => text.parse::<std::net::Ipv6Addr>().is_ok(),
-        _ => true,
-    }
+/// The problems of the branch that comes closest.
+fn best(found: Vec<Vec<Cause>>) -> Vec<Cause> {
+    found.into_iter().min_by_key(Vec::len).unwrap_or_default()
 }

@@ -72,6 +72,13 @@ pub(super) fn prune(rt: &ResourceType, object: &mut Value) -> Vec<String> {
     metadata.unknown
 }
 
+/// Prunes by a schema without references.
+pub(super) fn prune_alone(schema: &Value, value: &mut Value) -> Vec<String> {
+    let mut pruner = Pruner { rules: &Rules::none(), custom: true, unknown: Vec::new() };
+    pruner.visit(schema, value, "");
+    pruner.unknown
+}
+
 impl Pruner<'_> {
     fn visit(&mut self, schema: &Value, value: &mut Value, path: &str) {
         let schema = resolve(self.rules, schema);
@@ -176,4 +183,11 @@ fn fill(rules: &Rules, schema: &Value, value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Whether a field of a built-in kind's root maps names to texts, as `data` of a ConfigMap does.
+pub(crate) fn is_text_map(rt: &ResourceType, name: &str) -> bool {
+    let field = rt.schema.get("properties").and_then(|fields| fields.get(name));
+    let values = field.and_then(|field| resolve(rt.rules(), field).get("additionalProperties"));
+    values.is_some_and(|values| resolve(rt.rules(), values).get("type") == Some(&"string".into()))
 }

@@ -28,7 +28,8 @@ impl LogicalCluster {
     }
 
     async fn spend(&self, pod: Target<'_>, options: &Options) -> Result<(), ApiError> {
-        let found = self.attached.scheme.find("policy", "v1", "poddisruptionbudgets");
+        let scheme = self.scheme();
+        let found = scheme.find("policy", "v1", "poddisruptionbudgets");
         let rt = found.ok_or_else(ApiError::path_not_found)?;
         let resource = rt.group_resource();
         for _ in 0..ATTEMPTS {

@@ -28,8 +28,9 @@ async fn acknowledged_writes_are_there_after_a_crash_and_revisions_go_on() {
     assert_eq!(listed[0]["metadata"]["name"], "a");
     assert_eq!(again.list(&NAMESPACES, None).await.len(), 4);
     let next = again.put(&CONFIG_MAPS, config_map("default", "c")).await.expect("put");
-    // Birth is 1, four namespaces, a, b, b's removal: the next is 9 although b has left no trace.
-    assert_eq!(revision(&next), 9);
+    // Birth is 1, four namespaces with an account each, a, b, b's removal: the next is 13 although b
+    // has left no trace.
+    assert_eq!(revision(&next), 13);
 }
 
 #[tokio::test]

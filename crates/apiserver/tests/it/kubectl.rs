@@ -31,14 +31,16 @@ fn kubectl_path() -> PathBuf {
 }
 
 /// A server on a free port of this machine, with a kubeconfig for it.
-struct Served {
-    dir: TempDir,
-    cluster: LogicalCluster,
+pub(crate) struct Served {
+    pub(crate) dir: TempDir,
+    pub(crate) cluster: LogicalCluster,
+    authority: Authority,
+    address: std::net::SocketAddr,
     _stop: oneshot::Sender<()>,
 }
 
 impl Served {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (server, cluster) = in_memory().await;
         add(&server, "member").await;
         Self::with_router(server.router("hub"), cluster).await
@@ -66,13 +68,15 @@ impl Served {
             });
             std::fs::write(dir.path().join(file), config.to_string()).expect("written");
         }
-        Self { dir, cluster, _stop: stop }
+        Self { dir, cluster, authority, address, _stop: stop }
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
+        // An underscore stands for a blank within one word.
+        let words = line.split_whitespace().map(|word| word.replace("_*", " *"));
         let mut command = Command::new(kubectl_path());
         command
-            .args(line.split_whitespace())
+            .args(words)
             .env("KUBECONFIG", self.dir.path().join("kubeconfig"))
             .env("KUBECACHEDIR", self.dir.path().join("cache"))
             .env("HOME", self.dir.path())
@@ -83,20 +87,20 @@ impl Served {
     }
 
     /// What it prints, and whether it succeeded.
-    async fn run(&self, line: &str) -> (bool, String) {
+    pub(crate) async fn run(&self, line: &str) -> (bool, String) {
         let output = tokio::time::timeout(PATIENCE, self.command(line).output()).await;
         let output = output.expect("ends in time").expect("kubectl starts");
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     }
 
-    async fn ok(&self, line: &str) -> String {
+    pub(crate) async fn ok(&self, line: &str) -> String {
         let (success, text) = self.run(line).await;
         assert!(success, "kubectl {line}\n{text}");
         text
     }
 
-    fn write(&self, file: &str, size: i64) {
+    pub(crate) fn write(&self, file: &str, size: i64) {
         let text = format!(
             "apiVersion: test.fleetwright.dev/v1\nkind: Widget\nmetadata:\n  name: a\n\
              spec:\n  size: {size}\n"
@@ -265,4 +269,40 @@ async fn shutting_down_ends_watches_and_serving() {
     stop.notify_one();
     let ended = tokio::time::timeout(Duration::from_secs(10), serving).await.expect("in time");
     ended.expect("no panic").expect("no error");
+}
+
+/// The file of a kubeconfig whose user shows a certificate of the cluster's authority.
+fn certified(served: &Served, file: &str, path: &str, group: &str) {
+    let issued = served.authority.issue_client("carol", group, 1, &SystemClock).expect("issued");
+    let encode = |pem: &str| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, pem);
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {
+            "server": format!("https://{}{path}", served.address),
+            "certificate-authority": served.dir.path().join("ca.crt"),
+        }}],
+        "users": [{"name": "u", "user": {
+            "client-certificate-data": encode(&issued.certificate_pem),
+            "client-key-data": encode(&issued.key_pem),
+        }}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+    });
+    std::fs::write(served.dir.path().join(file), config.to_string()).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_certificate_names_user_and_group_on_the_root_cluster_only() {
+    let served = Served::start().await;
+    certified(&served, "masters", "", "system:masters");
+    certified(&served, "dev", "", "dev");
+    certified(&served, "elsewhere", "/clusters/member", "system:masters");
+    let who = served.ok("--kubeconfig=dev auth whoami").await;
+    assert!(who.contains("carol") && who.contains("dev system:authenticated"), "{who}");
+    assert!(served.ok("--kubeconfig=masters get ns default -o name").await.contains("default"));
+    let (success, text) = served.run("--kubeconfig=dev get ns").await;
+    assert!(!success);
+    let wanted = r#"User "carol" cannot list resource "namespaces" in API group "" at the cluster"#;
+    assert!(text.contains(wanted), "{text}");
+    let (success, text) = served.run("--kubeconfig=elsewhere get ns").await;
+    assert!(!success, "a member trusts another authority: {text}");
 }

@@ -7,9 +7,11 @@ use fleetwright_apiserver::{
     StaticTokens, Store,
 };
 use fleetwright_clock::{RandomIds, SystemClock};
+use http_body_util::BodyExt as _;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 pub(crate) const TOKEN: &str = "a-token-for-tests";
 pub(crate) const CONFIG_MAPS: ResourceRef = ResourceRef::new("", "v1", "configmaps");
@@ -87,7 +89,7 @@ pub(crate) async fn open(store: impl Store + 'static) -> ApiServer {
 
 pub(crate) async fn add(server: &ApiServer, name: &str) -> LogicalCluster {
     let scheme = Scheme::builtin().with_crd(&widget_crd()).expect("a good CRD");
-    let admin = Identity { user: "admin".to_owned(), groups: Vec::new() };
+    let admin = Identity::system("admin");
     let spec = ClusterSpec {
         name: name.to_owned(),
         scheme: Arc::new(scheme),
@@ -117,4 +119,38 @@ pub(crate) fn widgets(cluster: &LogicalCluster) -> Api<DynamicObject> {
 
 pub(crate) fn object(value: Value) -> DynamicObject {
     serde_json::from_value(value).expect("an object")
+}
+
+/// Sends a request as the administrator and reads the answer.
+pub(crate) async fn send_json(
+    cluster: &LogicalCluster,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> (u16, Value) {
+    send_json_as(cluster, TOKEN, method, path, body).await
+}
+
+/// As [`send_json`], for the owner of `token`; of nobody where it is empty.
+pub(crate) async fn send_json_as(
+    cluster: &LogicalCluster,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> (u16, Value) {
+    let mut builder = http::Request::builder().method(method).uri(path);
+    if !token.is_empty() {
+        builder = builder.header("Authorization", format!("Bearer {token}"));
+    }
+    let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+    let bytes = body.map(|body| body.to_string()).unwrap_or_default();
+    let request = builder
+        .header("Content-Type", kind)
+        .body(http_body_util::Full::new(bytes::Bytes::from(bytes)))
+        .expect("a request");
+    let response = cluster.service().oneshot(request).await.expect("infallible");
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.expect("infallible").to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
 }

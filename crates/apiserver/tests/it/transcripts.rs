@@ -51,8 +51,8 @@ async fn recorded_exchanges_differ_only_where_it_is_written_down() {
     for (name, file) in cases(&root) {
         let text = fs::read_to_string(&file).expect("readable");
         let case = serde_json::from_str(&text).expect("a recording is JSON");
-        let verdict = replay::replay(&case).await;
         let group = name.split('/').next().unwrap_or_default().to_owned();
+        let verdict = replay::replay(&group, &case).await;
         let count = equal.entry(group).or_default();
         count.1 += 1;
         match verdict {

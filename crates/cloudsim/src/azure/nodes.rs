@@ -127,7 +127,7 @@ impl Authenticator for AksTokens {
         let cluster = self.ledger.one(&self.key).await;
         let cluster = cluster.map_err(|error| refused(&error.to_string()))?;
         let cluster = cluster.ok_or_else(|| refused("the cluster is gone"))?;
-        let admin = |user: String| Identity { user, groups: vec!["system:masters".to_owned()] };
+        let admin = |user: String| Identity::system(&user);
         if cluster.has_local_accounts() {
             if token == cluster.local_token("admin") {
                 return Ok(admin("masterclient".to_owned()));

@@ -95,8 +95,12 @@ impl NodegroupRequest {
             TaintEffect::PreferNoSchedule => "PreferNoSchedule",
         };
         let taint = |taint: &Taint| {
-            let value = taint.value.as_deref().unwrap_or_default();
-            json!({ "key": taint.key, "value": value, "effect": effect(taint.effect) })
+            let mut written = json!({ "key": taint.key, "effect": effect(taint.effect) });
+            // As it is stored: an API server keeps no empty value.
+            if let Some(value) = taint.value.as_deref().filter(|value| !value.is_empty()) {
+                written["value"] = json!(value);
+            }
+            written
         };
         self.taints.iter().flatten().map(taint).collect()
     }

@@ -108,13 +108,13 @@ impl Cluster {
             if entry.policies.keys().any(|policy| policy.ends_with("ClusterAdminPolicy")) {
                 groups.extend(admins());
             }
-            return Ok(Identity { user: principal.session_arn(), groups });
+            return Ok(Identity::new(&principal.session_arn(), groups));
         }
         if !self.request.uses_entries()
             && self.request.creator_is_admin()
             && self.creator == principal.arn
         {
-            return Ok(Identity { user: principal.session_arn(), groups: admins() });
+            return Ok(Identity::new(&principal.session_arn(), admins()));
         }
         Err(format!("{} has no access entry", principal.arn))
     }

@@ -6,8 +6,36 @@ use serde_json::{Value, json};
 use super::cloud::Cloud;
 use super::world::{CLUSTERS, EVENTS, NODES, PODS, SECRETS, SERVICES, World, node_pool};
 
-pub(super) async fn put(world: &World, kind: &fleetwright_apiserver::ResourceRef, object: Value) {
+pub(super) async fn put(
+    world: &World,
+    kind: &fleetwright_apiserver::ResourceRef,
+    mut object: Value,
+) {
+    if let Some(owner) = object.pointer_mut("/metadata/ownerReferences/0") {
+        // What has no owner is collected.
+        owner["uid"] = made_owner(world, owner).await;
+    }
     world.member.put(kind, object).await.expect("the member takes it");
+}
+
+async fn made_owner(world: &World, reference: &Value) -> Value {
+    let plural = match reference["kind"].as_str() {
+        Some("DaemonSet") => "daemonsets",
+        Some("StatefulSet") => "statefulsets",
+        other => panic!("no owner of kind {other:?} here"),
+    };
+    let labels = json!({"app": "x"});
+    let object = json!({
+        "apiVersion": reference["apiVersion"], "kind": reference["kind"],
+        "metadata": {"namespace": "default", "name": reference["name"]},
+        "spec": {"selector": {"matchLabels": labels}, "serviceName": "x", "template": {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "c", "image": "i"}]},
+        }},
+    });
+    let kind = fleetwright_apiserver::ResourceRef::new("apps", "v1", plural);
+    let made = world.member.put(&kind, object).await.expect("the member takes it");
+    made["metadata"]["uid"].clone()
 }
 
 pub(super) fn node(name: &str, pool: &str) -> Value {

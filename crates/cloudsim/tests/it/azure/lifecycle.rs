@@ -9,7 +9,7 @@ use crate::fixture::{World, pass};
 async fn a_cluster_is_created_by_an_operation_and_completed_in_azures_own_way() {
     let world = World::new().await;
     let begun = world.arm("PUT", SHOP, Some(aks())).await;
-    assert_eq!((begun.status, begun.header("retry-after").as_str()), (201, "6"));
+    assert_eq!((begun.status, begun.header("retry-after").as_str()), (201, "5"));
     assert_eq!(begun.body["properties"]["provisioningState"], "Creating");
     assert_eq!(begun.body["properties"].get("fqdn"), None);
     let url = begun.header("azure-asyncoperation");
