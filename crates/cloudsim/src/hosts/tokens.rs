@@ -57,10 +57,8 @@ impl Authenticator for K3sTokens {
         let there =
             self.ledger.one(&self.key).await.map_err(|error| refused(&error.to_string()))?;
         there.ok_or_else(|| refused("the cluster is gone"))?;
-        Ok(Identity {
-            user: "system:serviceaccount:kube-system:fleetwright".to_owned(),
-            groups: vec!["system:masters".to_owned(), "system:serviceaccounts".to_owned()],
-        })
+        let groups = vec!["system:masters".to_owned(), "system:serviceaccounts".to_owned()];
+        Ok(Identity::new("system:serviceaccount:kube-system:fleetwright", groups))
     }
 }
 

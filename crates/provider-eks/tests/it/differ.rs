@@ -62,6 +62,7 @@ fn told(change: &Change) -> Vec<String> {
             return vec![format!("> {} for {successor}", change.resource)];
         }
         ChangeKind::Delete => return vec![format!("- {}", change.resource)],
+        ChangeKind::Later { why, .. } => return vec![format!("? {} after {why}", change.resource)],
         ChangeKind::Refused { field, declared, found, why } => {
             return vec![format!("! {field}: {declared} <- {found} ({why})")];
         }
