@@ -8,6 +8,7 @@
 //! Start reading at [`scenario::run`].
 #![allow(clippy::print_stdout, reason = "the scenario tells its progress")]
 
+mod clusters;
 pub mod kubectl;
 pub mod program;
 pub mod scenario;

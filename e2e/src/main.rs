@@ -15,7 +15,10 @@ const KIND_CLUSTER: &str = "fleetwright-e2e";
 const K3S_KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 
 #[derive(Debug, Parser)]
-#[command(name = "fleetwright-e2e", about = "One cluster's life, against any API server")]
+#[command(
+    name = "fleetwright-e2e",
+    about = "The life of a cluster on each provider, against any API server"
+)]
 struct Arguments {
     /// Where the declarations go
     #[arg(long, value_enum, default_value = "embedded")]

@@ -1,4 +1,4 @@
-//! The scenario: apply, Ready, upgrade, drift, delete. Each step has a limit; a step that fails
+//! The scenario: apply, Ready, upgrade, drift, one more host, delete. Each step has a limit; a step that fails
 //! shows what `fleetwright why` says of the cluster and the end of the log.
 
 use std::path::Path;
@@ -7,52 +7,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
+use crate::clusters::{self, ACCOUNT_SECRET, CLUSTERS, Drift, One, TILLS};
 use crate::target::{Hub, Target, Tools};
 use crate::wait::{self, Look};
 
 const NAMESPACE: &str = "fleetwright-e2e";
-/// The only subscription of the simulated Azure.
-const SUBSCRIPTION: &str = "33333333-3333-4333-8333-333333333333";
+/// Where Fleetwright reads the Secrets of accounts.
+const SYSTEM: &str = "fleetwright-system";
 const KIND: &str = "managedclusters.fleetwright.dev";
-const DECLARED_CIDR: &str = "203.0.113.0/24";
 /// For everything that the simulated cloud does in seconds.
 const STEP_LIMIT: Duration = Duration::from_secs(120);
-
-/// One cluster of the scenario; each lives on another cloud.
-struct One {
-    name: &'static str,
-    /// Its ProviderConfig.
-    account: &'static str,
-    /// What is its cloud's of account, cluster and pool.
-    block: fn() -> (Value, Value, Value),
-    /// What a stranger changes, as `fleetwright sim drift` takes it.
-    drift: &'static str,
-    /// The end of that field's path.
-    drifted: &'static str,
-}
-
-impl One {
-    fn reference(&self) -> String {
-        format!("{NAMESPACE}/{}", self.name)
-    }
-}
-
-const CLUSTERS: [One; 2] = [
-    One {
-        name: "walk",
-        account: "e2e",
-        block: eks,
-        drift: "eks.network.endpoint.publicCidrs=0.0.0.0/0",
-        drifted: "publicCidrs",
-    },
-    One {
-        name: "walk-aks",
-        account: "e2e-azure",
-        block: aks,
-        drift: "aks.apiServer.authorizedCidrs=0.0.0.0/0",
-        drifted: "authorizedCidrs",
-    },
-];
 
 /// Runs the whole scenario. `home` takes everything it writes; on a foreign API server it removes
 /// its own objects at the end and leaves the CRDs and the policy.
@@ -66,11 +30,12 @@ pub fn run(target: &Target, tools: &Tools, home: &Path) -> Result<()> {
     let mut hub = Hub::start(target, tools, home)?;
     let protected = protect(&hub, tools)?;
     type Step = fn(&Hub, bool) -> Result<()>;
-    let steps: [(&str, Step); 6] = [
-        ("apply a cluster on each cloud, version 1.33", |hub, _| apply(hub)),
+    let steps: [(&str, Step); 7] = [
+        ("apply a cluster on each cloud and one on hosts, version 1.33", |hub, _| apply(hub)),
         ("they become Ready", |hub, _| becomes_ready(hub, "1.33")),
-        ("upgrade to 1.34: control plane, then pool", |hub, _| upgrade(hub)),
+        ("upgrade to 1.34: control plane, then what works for it", |hub, _| upgrade(hub)),
         ("drift is found and put back", |hub, _| drift(hub)),
+        ("one more agent joins the cluster on hosts", |hub, _| agent_joins(hub)),
         ("delete: refused until confirmed", refused),
         ("delete: confirmed, everything goes", |hub, _| delete(hub)),
     ];
@@ -78,7 +43,7 @@ pub fn run(target: &Target, tools: &Tools, home: &Path) -> Result<()> {
         said(name);
         if let Err(error) = step(&hub, protected).and_then(|()| hub.running.check()) {
             let why = |one: &One| {
-                let told = hub.fleetwright("why", &[&one.reference()]);
+                let told = hub.fleetwright("why", &[&reference(one)]);
                 let told = told.unwrap_or_else(|error| format!("(no answer: {error:#})"));
                 format!("{}: {told}", one.name)
             };
@@ -92,6 +57,7 @@ pub fn run(target: &Target, tools: &Tools, home: &Path) -> Result<()> {
     for one in &CLUSTERS {
         hub.kubectl.run(&["delete", "providerconfigs.fleetwright.dev", one.account])?;
     }
+    hub.kubectl.run(&["delete", "secret", "-n", SYSTEM, ACCOUNT_SECRET])?;
     hub.kubectl.run(&["delete", "namespace", NAMESPACE, "--wait=false"])?;
     hub.running.stop()?;
     said("done");
@@ -113,61 +79,33 @@ fn protect(hub: &Hub, tools: &Tools) -> Result<bool> {
 }
 
 fn apply(hub: &Hub) -> Result<()> {
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
-        "metadata": {"name": NAMESPACE}});
-    hub.kubectl.apply(&namespace.to_string())?;
-    for One { name, account, block, .. } in &CLUSTERS {
-        let (account_block, cluster_block, pool_block) = block();
-        let account = json!({"apiVersion": "fleetwright.dev/v1alpha1", "kind": "ProviderConfig",
-            "metadata": {"name": account}, "spec": merged(&account_block, json!({
-                "allowedNamespaces": {"names": [NAMESPACE]}}))});
+    for name in [NAMESPACE, SYSTEM] {
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        hub.kubectl.apply(&namespace.to_string())?;
+    }
+    let secret = json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": ACCOUNT_SECRET, "namespace": SYSTEM},
+        "stringData": {"ssh-privatekey": clusters::KEY}});
+    hub.kubectl.apply(&secret.to_string())?;
+    for one in &CLUSTERS {
+        let (account, mut cluster) = (one.specs)();
+        let mut account = json!({"apiVersion": "fleetwright.dev/v1alpha1",
+            "kind": "ProviderConfig", "metadata": {"name": one.account}, "spec": account});
+        account["spec"]["allowedNamespaces"] = json!({"names": [NAMESPACE]});
+        cluster["deletionPolicy"] = json!("Delete");
+        cluster["version"] = json!((one.version)("1.33"));
+        cluster["providerConfigRef"] = json!({"name": one.account});
         let cluster = json!({"apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
-            "metadata": {"name": name, "namespace": NAMESPACE}, "spec": merged(&cluster_block, json!({
-                "deletionPolicy": "Delete",
-                "version": "1.33",
-                "providerConfigRef": {"name": account["metadata"]["name"]},
-                "nodePools": [merged(&pool_block, json!({
-                    "name": "general",
-                    "size": {"min": 2, "max": 4}}))]}))});
+            "metadata": {"name": one.name, "namespace": NAMESPACE}, "spec": cluster});
         hub.kubectl.apply(&account.to_string())?;
         hub.kubectl.apply(&cluster.to_string())?;
     }
     Ok(())
 }
 
-fn merged(more: &Value, mut into: Value) -> Value {
-    for (key, value) in more.as_object().into_iter().flatten() {
-        into[key] = value.clone();
-    }
-    into
-}
-
-/// What is EKS's of account, cluster and pool.
-fn eks() -> (Value, Value, Value) {
-    (
-        json!({"aws": {"identity": {"type": "Environment"}}}),
-        json!({"eks": {
-            "region": "eu-west-1",
-            "roleArn": "arn:aws:iam::111122223333:role/eks-control-plane",
-            "network": {
-                "subnetIds": ["subnet-0a", "subnet-0b"],
-                "endpoint": {"access": "PublicAndPrivate", "publicCidrs": [DECLARED_CIDR]}}}}),
-        json!({"eks": {"roleArn": "arn:aws:iam::111122223333:role/nodes"}}),
-    )
-}
-
-/// What is AKS's of account, cluster and pool.
-fn aks() -> (Value, Value, Value) {
-    (
-        json!({"azure": {"identity": {"type": "Environment"}}}),
-        json!({"aks": {
-            "subscriptionId": SUBSCRIPTION,
-            "resourceGroup": "rg-e2e",
-            "location": "westeurope",
-            "entra": {"localAccounts": "Disabled"},
-            "apiServer": {"access": "Public", "authorizedCidrs": [DECLARED_CIDR]}}}),
-        json!({"role": "System", "aks": {"vmSize": "Standard_D4ds_v5"}}),
-    )
+fn reference(one: &One) -> String {
+    format!("{NAMESPACE}/{}", one.name)
 }
 
 fn cluster(hub: &Hub, one: &One) -> Result<Value> {
@@ -195,21 +133,22 @@ fn is_ready(cluster: &Value, version: &str) -> Look {
         }
     }
     let minor = |value: &Value| {
-        let parts: Vec<&str> = value.as_str().unwrap_or("").split('.').take(2).collect();
-        parts.join(".")
+        let version = value.as_str().unwrap_or("").trim_start_matches('v');
+        version.split('.').take(2).collect::<Vec<_>>().join(".")
     };
     let control_plane = minor(&cluster["status"]["observed"]["version"]);
-    let pools = cluster["status"]["pools"].as_array().into_iter().flatten();
-    let pools: Vec<String> = pools.map(|pool| minor(&pool["version"])).collect();
-    if control_plane != version || pools != [version] {
-        return Look::Waiting(format!("control plane {control_plane}, pools {pools:?}"));
+    let parts = ["pools", "hosts"].into_iter().filter_map(|key| cluster["status"][key].as_array());
+    let parts: Vec<String> = parts.flatten().map(|part| minor(&part["version"])).collect();
+    let follow = !parts.is_empty() && parts.iter().all(|part| part == version);
+    if control_plane != version || !follow {
+        return Look::Waiting(format!("control plane {control_plane}, pools or hosts {parts:?}"));
     }
     Look::Done
 }
 
 fn becomes_ready(hub: &Hub, version: &str) -> Result<()> {
     for one in &CLUSTERS {
-        let what = format!("{} is Ready at {version}", one.reference());
+        let what = format!("{} is Ready at {version}", reference(one));
         wait::until(&what, STEP_LIMIT, || Ok(is_ready(&cluster(hub, one)?, version)))?;
     }
     Ok(())
@@ -223,31 +162,54 @@ fn patch(hub: &Hub, one: &One, change: &Value) -> Result<()> {
 
 fn upgrade(hub: &Hub) -> Result<()> {
     for one in &CLUSTERS {
-        patch(hub, one, &json!({"spec": {"version": "1.34"}}))?;
+        patch(hub, one, &json!({"spec": {"version": (one.version)("1.34")}}))?;
     }
     becomes_ready(hub, "1.34")
 }
 
 fn drift(hub: &Hub) -> Result<()> {
-    for one in &CLUSTERS {
-        hub.fleetwright("sim", &["drift", &one.reference(), one.drift])?;
+    let drifting = || CLUSTERS.iter().filter_map(|one| Some((one, one.drift.as_ref()?)));
+    for (one, drift) in drifting() {
+        hub.fleetwright("sim", &["drift", &reference(one), drift.change])?;
         // Otherwise the next look is minutes away.
         let now =
             json!({"metadata": {"annotations": {"fleetwright.dev/reconcile-now": "e2e-drift"}}});
         patch(hub, one, &now)?;
     }
-    for one in &CLUSTERS {
-        is_put_back(hub, one)?;
+    for (one, drift) in drifting() {
+        is_put_back(hub, one, drift)?;
     }
     becomes_ready(hub, "1.34")
 }
 
-fn is_put_back(hub: &Hub, one: &One) -> Result<()> {
+/// Hosts are a list in the spec: the whole of it goes into a merge patch.
+fn agent_joins(hub: &Hub) -> Result<()> {
+    for one in CLUSTERS.iter().filter(|one| one.takes_hosts) {
+        patch(hub, one, &json!({"spec": {"k3s": {"agents": clusters::agents(&TILLS)}}}))?;
+        let what = format!("{} has a node for each of its hosts", reference(one));
+        wait::until(&what, STEP_LIMIT, || Ok(has_joined(&cluster(hub, one)?, 1 + TILLS.len())))?;
+    }
+    becomes_ready(hub, "1.34")
+}
+
+/// So many hosts, all of them at work as nodes.
+fn has_joined(cluster: &Value, wanted: usize) -> Look {
+    let hosts = cluster["status"]["hosts"].as_array().into_iter().flatten();
+    let hosts: Vec<&str> = hosts.filter_map(|host| host["phase"].as_str()).collect();
+    let nodes = &cluster["status"]["observed"]["nodes"];
+    let is_whole = hosts.len() == wanted && hosts.iter().all(|phase| *phase == "Active");
+    if is_whole && nodes.as_u64() == u64::try_from(wanted).ok() {
+        return Look::Done;
+    }
+    Look::Waiting(format!("hosts {hosts:?}, {nodes} nodes"))
+}
+
+fn is_put_back(hub: &Hub, one: &One, drift: &Drift) -> Result<()> {
     wait::until("an event tells of the drift and its repair", STEP_LIMIT, || {
         let events = hub.kubectl.get(&["events", "-n", NAMESPACE])?;
         let events = events["items"].as_array().into_iter().flatten();
         let mut about = events.filter(|event| event["involvedObject"]["name"] == one.name);
-        let told = |text: &str| text.starts_with("DriftRepaired") && text.contains(one.drifted);
+        let told = |text: &str| text.starts_with("DriftRepaired") && text.contains(drift.field);
         Ok(match about.any(|event| event["message"].as_str().is_some_and(told)) {
             true => Look::Done,
             false => Look::Waiting(condition(&cluster(hub, one)?, "DriftFree").1),
@@ -331,11 +293,23 @@ mod tests {
     #[test]
     fn an_upgrade_is_done_when_the_pools_have_followed() {
         assert_eq!(seen(&walked("1.34", "1.34.1", "True")), "done");
-        let behind = "control plane 1.34, pools [\"1.33\"]";
+        let behind = "control plane 1.34, pools or hosts [\"1.33\"]";
         assert_eq!(seen(&walked("1.34", "1.33.5", "True")), behind);
         assert_eq!(seen(&walked("1.34", "1.34.1", "False")), "Synced=False Updating: …");
+        assert_eq!(seen(&walked("v1.34.2+k3s1", "v1.34.2+k3s1", "True")), "done");
         let mut stale = walked("1.34", "1.34.1", "True");
         stale["metadata"]["generation"] = json!(3);
         assert_eq!(seen(&stale), "generation 3 is not seen yet");
+    }
+    #[test]
+    fn a_host_has_joined_when_it_is_a_node_at_work() {
+        let cluster = |phase: &str, nodes: u32| {
+            let hosts = json!([{"phase": "Active"}, {"phase": phase}]);
+            json!({"status": {"hosts": hosts, "observed": {"nodes": nodes}}})
+        };
+        let is_in = |cluster: &Value| matches!(has_joined(cluster, 2), Look::Done);
+        assert!(is_in(&cluster("Active", 2)));
+        assert!(!is_in(&cluster("Creating", 2)));
+        assert!(!is_in(&cluster("Active", 1)));
     }
 }

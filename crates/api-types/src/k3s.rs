@@ -20,6 +20,7 @@ use crate::ssh::SshSpec;
 #[x_kube(validation = Rule::new("!has(self.datastore) || self.datastore.type != 'Sqlite' || size(self.servers) == 1").message("datastore Sqlite is for one server; use EmbeddedEtcd"))]
 #[x_kube(validation = Rule::new("has(self.externalName) == has(oldSelf.externalName) && (!has(self.externalName) || self.externalName == oldSelf.externalName)").message("externalName is immutable"))]
 #[x_kube(validation = Rule::new("(has(self.datastore) ? self.datastore.type : 'EmbeddedEtcd') == (has(oldSelf.datastore) ? oldSelf.datastore.type : 'EmbeddedEtcd')").message("datastore.type is immutable: K3s cannot move its data"))]
+#[x_kube(validation = Rule::new("(has(self.hardening) && has(self.hardening.secretsEncryption) ? self.hardening.secretsEncryption : 'Disabled') == (has(oldSelf.hardening) && has(oldSelf.hardening.secretsEncryption) ? oldSelf.hardening.secretsEncryption : 'Disabled')").message("hardening.secretsEncryption is immutable: K3s takes it at its first start only"))]
 pub struct K3sSpec {
     /// The name of the cluster in messages and kubeconfigs. Absent: derived from namespace and name. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -183,10 +184,8 @@ pub enum K3sSourceType {
 }
 
 /// How a cluster is made hard.
-#[derive(KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[x_kube(crates(kube_core = "kube_core"))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("(has(self.secretsEncryption) ? self.secretsEncryption : 'Disabled') == (has(oldSelf.secretsEncryption) ? oldSelf.secretsEncryption : 'Disabled')").message("secretsEncryption is immutable: K3s takes it at its first start only"))]
 pub struct K3sHardening {
     /// Rules to keep. Absent: none beyond K3s's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -94,7 +94,8 @@ pub struct ProviderLimits {
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub identity_ids: Vec<String>,
-    /// Hosts that clusters may be on, and jump hosts that they may name, as declared; `*` stands for any text. Absent: any.
+    /// Hosts that clusters may be on, jump hosts that they may name, and hosts of their endpoints, as declared; `*` stands for
+    /// any text, but a pattern that is written like addresses covers addresses only. Mirrors are not bounded by it. Absent: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -1,11 +1,15 @@
 //! `metadata.managedFields`: the owners of an object's fields.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value};
 
 use crate::set::FieldSet;
 
 /// Owners by update that an object keeps; older ones are put together.
 const MOST_UPDATERS: usize = 10;
+/// Owners that a client may send; upstream has no limit. More are taken for malformed.
+const MOST_SENT: usize = 1000;
 /// Who owns what the oldest updaters owned.
 const ANCIENT: &str = "ancient-changes";
 /// Bytes in a manager's name (`fieldManager` of upstream's options).
@@ -115,6 +119,13 @@ impl Entry {
         versions && Owner { api_version: owner.api_version, ..own } == owner
     }
 
+    /// What two entries of one owner have in common, see [`Entry::is_owned_by`].
+    fn identity(&self) -> (Operation, String, String, String) {
+        let Owner { manager, operation, subresource, api_version } = self.owner();
+        let version = if operation == Operation::Apply { "" } else { api_version };
+        (operation, manager.to_owned(), subresource.to_owned(), version.to_owned())
+    }
+
     pub(crate) fn set_api_version(&mut self, version: &str) {
         self.head.insert("apiVersion".to_owned(), Value::from(version));
     }
@@ -159,18 +170,18 @@ impl Managed {
     pub(crate) fn decode(list: &Value) -> Option<Self> {
         let entries = match list {
             Value::Null => Vec::new(),
+            Value::Array(list) if list.len() > MOST_SENT => return None,
             Value::Array(list) => {
                 list.iter().cloned().map(Entry::decode).collect::<Option<Vec<Entry>>>()?
             }
             _ => return None,
         };
-        let mut all = Self::default();
         // Of two entries of one owner the last counts.
-        for entry in entries {
-            all.entries.retain(|other| !other.is_owned_by(entry.owner()));
-            all.entries.push(entry);
-        }
-        Some(all)
+        let mut seen = BTreeSet::new();
+        let mut kept: Vec<Entry> =
+            entries.into_iter().rev().filter(|entry| seen.insert(entry.identity())).collect();
+        kept.reverse();
+        Some(Self { entries: kept })
     }
 
     /// Reads what is stored.
@@ -225,14 +236,18 @@ impl Managed {
             std::mem::take(&mut self.entries).into_iter().partition(|entry| updates(&entry));
         updaters.sort_by(|one, other| one.rank().cmp(&other.rank()));
         let mut buckets: Vec<Entry> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
         let mut kept = Vec::new();
         for entry in updaters {
             let version = entry.owner().api_version.to_owned();
-            let bucket = buckets.iter_mut().find(|bucket| bucket.owner().api_version == version);
+            let bucket = places.get(&version).and_then(|place| buckets.get_mut(*place));
             match bucket {
                 _ if excess == 0 => kept.push(entry),
                 // The first of its version only becomes a bucket when another joins it.
-                None => buckets.push(entry),
+                None => {
+                    places.insert(version, buckets.len());
+                    buckets.push(entry);
+                }
                 Some(bucket) => {
                     let mut fields = std::mem::take(&mut bucket.fields);
                     fields.unite(entry.fields.clone());
@@ -310,6 +325,29 @@ mod tests {
             assert_eq!(Managed::decode(&json!([bad])), None, "{key}");
         }
         assert_eq!(Managed::decode(&json!({})), None);
+    }
+
+    #[test]
+    fn of_two_entries_of_one_owner_the_last_counts() {
+        let [mut one, mut two] = ["x", "y"].map(|field| entry("a", "2026-01-01T00:00:00Z", field));
+        two["apiVersion"] = json!("v2");
+        let count = |list: Value| Managed::decode(&list).map(|all| all.entries.len());
+        assert_eq!(count(json!([one, two])), Some(2), "updaters differ by version");
+        one["operation"] = json!("Apply");
+        two["operation"] = json!("Apply");
+        let wanted = Managed::decode(&json!([two]));
+        assert_eq!(Managed::decode(&json!([one, two])), wanted, "appliers do not");
+    }
+
+    #[test]
+    fn a_client_cannot_send_owners_without_end() {
+        let many = |count: usize| -> Value {
+            let one = |n: usize| entry(&format!("m{n}"), "2026-01-01T00:00:00Z", "x");
+            (0..count).map(one).collect()
+        };
+        let count = Managed::decode(&many(1000)).map(|all| all.entries.len());
+        assert_eq!(count, Some(1000));
+        assert_eq!(Managed::decode(&many(1001)), None);
     }
 
     #[test]

@@ -79,9 +79,24 @@ pub fn admit(
     request: &Request<'_>,
     params: &dyn Params,
 ) -> Result<Vec<String>, ApiError> {
+    admit_equivalents(policies, bindings, &[*request], params)
+}
+
+/// As [`admit`], for a kind of several versions: behind the request as it was made stands what it
+/// would have been in each other version. A policy whose `matchPolicy` is Equivalent judges the
+/// first that its rules fit, so that no other version leads around it.
+///
+/// # Errors
+/// As [`admit`].
+pub fn admit_equivalents(
+    policies: &[&Value],
+    bindings: &[&Value],
+    requests: &[Request<'_>],
+    params: &dyn Params,
+) -> Result<Vec<String>, ApiError> {
     let mut warnings = Vec::new();
     // Upstream too keeps policies from locking their own kinds.
-    if request.rt.group == GROUP {
+    if requests.iter().any(|request| request.rt.group == GROUP) {
         return Ok(warnings);
     }
     for binding in bindings {
@@ -91,14 +106,27 @@ pub fn admit(
             continue;
         };
         let everywhere = binding["spec"]["matchResources"].is_null();
-        if matches(&policy["spec"]["matchConstraints"], true, request)
-            && (everywhere || matches(&binding["spec"]["matchResources"], false, request))
+        let judged = fitting(&policy["spec"]["matchConstraints"], true, requests);
+        if let Some(request) = judged
+            && (everywhere
+                || fitting(&binding["spec"]["matchResources"], false, requests).is_some())
         {
             let pair = Pair { policy, binding, request };
             warnings.extend(pair.evaluate(params)?);
         }
     }
     Ok(warnings)
+}
+
+/// The request that the resources match: only as it was made where they say so.
+fn fitting<'a>(
+    resources: &Value,
+    strict: bool,
+    requests: &'a [Request<'a>],
+) -> Option<&'a Request<'a>> {
+    let exact = resources["matchPolicy"] == "Exact";
+    let usable = if exact { 1 } else { requests.len() };
+    requests.iter().take(usable).find(|request| matches(resources, strict, request))
 }
 
 /// `strict`: without rules nothing matches (a policy); else everything does (a binding).

@@ -2,7 +2,7 @@
 
 mod syntax;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use fleetwright_apiserver_kinds::protobuf;
@@ -12,15 +12,24 @@ use serde_json::{Map, Number, Value};
 use crate::negotiate::BodyKind;
 use crate::patch::{DEPTH_LIMIT, depth};
 use crate::status::ApiError;
+use crate::way::Way;
 
 pub use self::syntax::unrecognised;
+
+/// Objects and lists in a body: each costs hundreds of bytes in memory and as little as five on
+/// the wire.
+const CONTAINERS_LIMIT: u64 = 200_000;
+/// Values in a body, of whatever type.
+const VALUES_LIMIT: u64 = 1_000_000;
+/// Keys told of that come more than once.
+const MOST_DUPLICATES: usize = 100;
 
 /// A parsed body.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Document {
     /// The value; of equal keys the last one counts.
     pub value: Value,
-    /// Paths of keys that occurred more than once, as `data.k`.
+    /// Paths of keys that occurred more than once, as `data.k`; of very many the first.
     pub duplicates: Vec<String>,
 }
 
@@ -33,20 +42,30 @@ impl From<Value> for Document {
 /// Parses a body.
 ///
 /// # Errors
-/// 400 if it is not JSON or YAML.
+/// 400 if it is not JSON or YAML, 413 if it holds too many values.
 pub fn decode(kind: BodyKind, bytes: &[u8]) -> Result<Document, ApiError> {
+    let seen = Seen::default();
     let parsed = match kind {
-        BodyKind::Yaml => yaml(bytes),
+        BodyKind::Yaml => yaml(bytes, &seen),
         BodyKind::Protobuf => {
             protobuf::decode(bytes).map(Document::from).map_err(|e| e.to_string())
         }
         BodyKind::Json
         | BodyKind::MergePatch
         | BodyKind::JsonPatch
-        | BodyKind::StrategicMergePatch => json(bytes),
+        | BodyKind::StrategicMergePatch => json(bytes, &seen),
         // JSON is YAML, but only the JSON reader tells of keys that come twice.
-        BodyKind::ApplyPatch => json(bytes).or_else(|_why| yaml(bytes)),
+        BodyKind::ApplyPatch => json(bytes, &seen).or_else(|why| match seen.excess() {
+            None => {
+                seen.forget();
+                yaml(bytes, &seen)
+            }
+            Some(_) => Err(why),
+        }),
     };
+    if let Some(limit) = seen.excess() {
+        return Err(ApiError::too_many_parts(limit));
+    }
     // What is deeper could be stored, but not be read again once a list or a watch event is wrapped around it.
     let parsed = parsed.and_then(|document| match depth(&document.value) {
         fine if fine <= DEPTH_LIMIT => Ok(document),
@@ -67,18 +86,17 @@ pub fn decode(kind: BodyKind, bytes: &[u8]) -> Result<Document, ApiError> {
     })
 }
 
-fn json(bytes: &[u8]) -> Result<Document, String> {
-    let duplicates = RefCell::new(Vec::new());
+fn json(bytes: &[u8], seen: &Seen) -> Result<Document, String> {
     // Bytes that are not UTF-8 are replaced, not refused, as upstream does.
     let text = String::from_utf8_lossy(bytes);
     let mut reader = serde_json::Deserializer::from_str(&text);
-    let seed = Node { path: String::new(), duplicates: &duplicates };
+    let seed = Node { at: Way::Start(""), seen };
     let value = seed.deserialize(&mut reader).map_err(|error| match error.is_eof() {
         true => "unexpected end of JSON input".to_owned(),
         false => error.to_string(),
     })?;
     reader.end().map_err(|error| error.to_string())?;
-    Ok(Document { value, duplicates: duplicates.into_inner() })
+    Ok(Document { value, duplicates: seen.duplicates.take() })
 }
 
 /// The first line of what our YAML reader says, in the words of upstream's where they are known.
@@ -94,34 +112,58 @@ fn as_go_says(why: &str) -> &str {
     why.lines().next().unwrap_or_default()
 }
 
-fn yaml(bytes: &[u8]) -> Result<Document, String> {
+fn yaml(bytes: &[u8], seen: &Seen) -> Result<Document, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
-    let duplicates = RefCell::new(Vec::new());
     let lenient =
         serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
     let read = serde_saphyr::with_deserializer_from_str_with_options(text, lenient, |reader| {
-        Node { path: String::new(), duplicates: &duplicates }.deserialize(reader)
+        Node { at: Way::Start(""), seen }.deserialize(reader)
     });
     let value = read.map_err(|error| error.to_string())?;
-    Ok(Document { value, duplicates: duplicates.into_inner() })
+    Ok(Document { value, duplicates: seen.duplicates.take() })
 }
 
-/// Builds a `Value` like serde_json does, but sees keys that come again.
-struct Node<'a> {
-    path: String,
-    duplicates: &'a RefCell<Vec<String>>,
+/// What came by while a body was read.
+#[derive(Default)]
+struct Seen {
+    duplicates: RefCell<Vec<String>>,
+    values: Cell<u64>,
+    containers: Cell<u64>,
 }
 
-impl Node<'_> {
-    fn child(&self, path: String) -> Self {
-        Self { path, duplicates: self.duplicates }
+impl Seen {
+    fn forget(&self) {
+        self.duplicates.take();
+        self.values.set(0);
+        self.containers.set(0);
     }
+
+    /// The limit that is passed.
+    fn excess(&self) -> Option<u64> {
+        let over = |count: &Cell<u64>, limit| (count.get() > limit).then_some(limit);
+        over(&self.containers, CONTAINERS_LIMIT).or(over(&self.values, VALUES_LIMIT))
+    }
+
+    fn count<E: serde::de::Error>(&self, count: &Cell<u64>) -> Result<(), E> {
+        count.set(count.get() + 1);
+        match self.excess() {
+            None => Ok(()),
+            Some(limit) => Err(E::custom(format!("more than {limit} values"))),
+        }
+    }
+}
+
+/// Builds a `Value` like serde_json does, but sees keys that come again, and counts.
+struct Node<'a> {
+    at: Way<'a>,
+    seen: &'a Seen,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        self.seen.count(&self.seen.values)?;
         from.deserialize_any(self)
     }
 }
@@ -159,9 +201,10 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        self.seen.count(&self.seen.containers)?;
         let mut out = Vec::new();
         while let Some(item) =
-            items.next_element_seed(self.child(format!("{}[{}]", self.path, out.len())))?
+            items.next_element_seed(Node { at: self.at.item(out.len()), seen: self.seen })?
         {
             out.push(item);
         }
@@ -169,17 +212,18 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        self.seen.count(&self.seen.containers)?;
         let mut out = Map::new();
         while let Some(key) = fields.next_key::<String>()? {
-            let path = match self.path.as_str() {
-                "" => key.clone(),
-                parent => format!("{parent}.{key}"),
-            };
-            let value = fields.next_value_seed(self.child(path.clone()))?;
-            if out.insert(key, value).is_some() {
-                let mut seen = self.duplicates.try_borrow_mut().map_err(A::Error::custom)?;
-                seen.push(path);
+            let at = self.at.field(&key);
+            let value = fields.next_value_seed(Node { at, seen: self.seen })?;
+            if out.contains_key(&key) {
+                let mut seen = self.seen.duplicates.try_borrow_mut().map_err(A::Error::custom)?;
+                if seen.len() < MOST_DUPLICATES {
+                    seen.push(at.to_string());
+                }
             }
+            out.insert(key, value);
         }
         Ok(Value::Object(out))
     }
@@ -216,6 +260,38 @@ mod tests {
             assert_eq!(document.value, json!({"data": {"a": "3", "b": 2}}));
             assert_eq!(document.duplicates, ["data.a"]);
         }
+    }
+
+    #[test]
+    fn a_giant_key_above_many_values_is_not_copied_for_each() {
+        // Copying would take 100 GB here.
+        let key = "k".repeat(1_000_000);
+        let body = format!("{{\"{key}\":[1{}]}}", ",1".repeat(100_000));
+        let document = decode(BodyKind::Json, body.as_bytes()).unwrap_or_default();
+        assert_eq!(document.value[&key].as_array().map(Vec::len), Some(100_001));
+        let body = format!("{{\"{key}\":{{\"a\":1{}}}}}", ",\"a\":1".repeat(20_000));
+        let document = decode(BodyKind::Json, body.as_bytes()).unwrap_or_default();
+        assert_eq!(document.duplicates.len(), 100);
+        assert!(document.duplicates.iter().map(String::len).sum::<usize>() < 300_000);
+    }
+
+    #[test]
+    fn a_body_of_too_many_values_is_too_large() {
+        let maps = |n: usize| format!("[{{}}{}]", ",{}".repeat(n - 1));
+        let kinds =
+            [BodyKind::Json, BodyKind::Yaml, BodyKind::ApplyPatch, BodyKind::StrategicMergePatch];
+        for kind in [BodyKind::Json, BodyKind::MergePatch] {
+            assert!(decode(kind, maps(150_000).as_bytes()).is_ok());
+        }
+        for kind in kinds {
+            let code = decode(kind, maps(200_000).as_bytes()).map_err(|error| error.code());
+            // The YAML reader has limits of its own.
+            let wanted = if kind == BodyKind::Yaml { [400, 413] } else { [413, 413] };
+            assert!(code.is_err_and(|code| wanted.contains(&code)), "{kind:?}");
+        }
+        let numbers = format!("[1{}]", ",1".repeat(1_000_000));
+        let code = decode(BodyKind::Json, numbers.as_bytes()).map_err(|error| error.code());
+        assert_eq!(code.map(drop), Err(413));
     }
 
     #[test]

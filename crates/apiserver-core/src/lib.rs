@@ -40,4 +40,5 @@ pub mod table;
 #[cfg(test)]
 mod testing;
 pub mod validate;
+mod way;
 pub mod yaml;

@@ -52,6 +52,25 @@ pub fn subdomain(text: &str) -> Option<String> {
     (!text.split('.').all(is_label)).then(|| SUBDOMAIN.to_owned())
 }
 
+/// A segment of a URL's path: names of roles, their bindings and certificate requests
+/// (`ValidatePathSegmentName`). Stricter than upstream: no control characters, since the store
+/// parts its keys by one.
+#[must_use]
+pub fn path_segment(text: &str) -> Option<String> {
+    if text == "." || text == ".." {
+        return Some(format!("may not be '{text}'"));
+    }
+    let refused: Vec<String> = ["/", "%"]
+        .iter()
+        .filter(|part| text.contains(**part))
+        .map(|part| format!("may not contain '{part}'"))
+        .collect();
+    if !refused.is_empty() {
+        return Some(refused.join(", "));
+    }
+    text.chars().any(char::is_control).then(|| "may not contain control characters".to_owned())
+}
+
 /// RFC 1035 label: names of kinds and versions, and of Services.
 #[must_use]
 pub fn label_1035(text: &str) -> Option<String> {
@@ -150,6 +169,21 @@ mod tests {
         assert_eq!(label("kube-system"), None);
         assert!(label("a.b").is_some());
         assert!(label(&"n".repeat(64)).is_some());
+    }
+
+    #[test]
+    fn names_of_roles_only_have_to_fit_into_a_path() {
+        for good in ["system:metrics-server", "Read_All", "a b", "jörg", "..."] {
+            assert_eq!(path_segment(good), None, "{good}");
+        }
+        for (bad, why) in [
+            (".", "may not be '.'"),
+            ("..", "may not be '..'"),
+            ("a/%", "may not contain '/', may not contain '%'"),
+            ("a\0b", "may not contain control characters"),
+        ] {
+            assert_eq!(path_segment(bad).as_deref(), Some(why));
+        }
     }
 
     #[test]

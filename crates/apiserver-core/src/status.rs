@@ -490,6 +490,15 @@ impl ApiError {
         Self::new(413, "RequestEntityTooLarge", message)
     }
 
+    /// 413: a body of too many values, however small each is.
+    #[must_use]
+    pub fn too_many_parts(limit: u64) -> Self {
+        let message = format!(
+            "Request entity too large: limit is {limit} values; send it in several objects"
+        );
+        Self::new(413, "RequestEntityTooLarge", message)
+    }
+
     /// 415: a body in a format that is not served here.
     #[must_use]
     pub fn unsupported_media_type(accepted: &[&str]) -> Self {

@@ -6,12 +6,13 @@ use fleetwright_apiserver_core::admission::{self, Operation, Params, Request, po
 use fleetwright_apiserver_core::crd;
 use fleetwright_apiserver_core::crud::Part;
 use fleetwright_apiserver_core::request::Options;
+use fleetwright_apiserver_core::scheme::{ResourceType, Scheme};
 use fleetwright_apiserver_core::status::ApiError;
 use serde_json::Value;
 
 use crate::cluster::LogicalCluster;
 use crate::crds::is_crd;
-use crate::operations::{Target, place_of};
+use crate::operations::{KIND_TERMINATING, Target, place_of};
 use crate::tables::Object;
 
 const POLICIES: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
@@ -85,7 +86,21 @@ impl LogicalCluster {
         };
         let policies: Vec<&Value> = policies.iter().map(|object| &*object.value).collect();
         let bindings: Vec<&Value> = bindings.iter().map(|object| &*object.value).collect();
-        warnings.extend(admission::admit(&policies, &bindings, &request, self)?);
+        let scheme = self.scheme();
+        let others: Vec<_> = others(&scheme, target.rt)
+            .map(|rt| {
+                let shown =
+                    |value: Option<&Value>| value.map(|value| shown_as(rt, target.rt, value));
+                (rt, shown(object), shown(old))
+            })
+            .collect();
+        let mut requests = vec![request];
+        requests.extend(others.iter().map(|(rt, object, old)| {
+            let (object, old) = (object.as_deref(), old.as_deref());
+            Request { rt, object, old, ..request }
+        }));
+        let told = admission::admit_equivalents(&policies, &bindings, &requests, self)?;
+        warnings.extend(told);
         Ok(warnings)
     }
 
@@ -134,8 +149,7 @@ impl LogicalCluster {
             let definition =
                 self.tables.get(crd::GROUP_RESOURCE, &place_of(None, &rt.group_resource()));
             if definition.is_some_and(|definition| crd::is_terminating(&definition.value)) {
-                let why = "create not allowed while custom resource definition is terminating";
-                return Err(ApiError::forbidden(rt, name, why));
+                return Err(ApiError::forbidden(rt, name, KIND_TERMINATING));
             }
         }
         let own = is_crd(rt).then(|| self.attached.scheme.own_crds().get(name)).flatten();
@@ -148,6 +162,29 @@ impl LogicalCluster {
     }
 }
 
+/// The other versions, and groups, in which the objects of a kind are served.
+fn others<'a>(
+    scheme: &'a Scheme,
+    rt: &'a ResourceType,
+) -> impl Iterator<Item = &'a Arc<ResourceType>> {
+    let stored = rt.stored_resource();
+    let other = move |other: &&Arc<ResourceType>| {
+        other.plural == rt.plural
+            && (other.version != rt.version || other.group != rt.group)
+            && other.stored_resource() == stored
+    };
+    scheme.types().filter(other)
+}
+
+/// An object of one version in another.
+fn shown_as(wanted: &ResourceType, given: &ResourceType, object: &Value) -> Arc<Value> {
+    let stored = Arc::new(crd::in_storage_version(given, object.clone()));
+    match crd::viewed(wanted, &stored) {
+        Some(view) => Arc::new(view),
+        None => crd::in_version(wanted, &stored),
+    }
+}
+
 impl Params for LogicalCluster {
     fn of_kind(&self, api_version: &str, kind: &str, namespace: Option<&str>) -> Vec<Value> {
         let scheme = self.scheme();
@@ -156,8 +193,8 @@ impl Params for LogicalCluster {
         if rt.namespaced && namespace.is_none() {
             return Vec::new();
         }
-        let listed = self.tables.list(&rt.group_resource(), namespace, None, None);
+        let listed = self.tables.list(&rt.stored_resource(), namespace, None, None);
         let found = listed.map(|snapshot| snapshot.objects).unwrap_or_default();
-        found.iter().map(|object| (*object.value).clone()).collect()
+        found.iter().map(|object| (*object.viewed(rt).value).clone()).collect()
     }
 }

@@ -87,6 +87,23 @@ impl LogicalCluster {
         if self.allows(who, &action) { Ok(()) } else { Err(refused(who, info, &action)) }
     }
 
+    /// Whether an apply may make an object that is not there: `patch` alone does not suffice, as
+    /// upstream.
+    pub(crate) fn authorize_creation(
+        &self,
+        who: &Identity,
+        info: &RequestInfo,
+    ) -> Result<(), ApiError> {
+        let target = ActionTarget::Resource {
+            group: &info.group,
+            resource: &info.resource,
+            namespace: scope(info),
+            name: info.name.as_deref(),
+        };
+        let action = Action { verb: Verb::Create.as_str(), target };
+        if self.allows(who, &action) { Ok(()) } else { Err(refused(who, info, &action)) }
+    }
+
     /// Refuses roles and bindings that hand out what their writer does not have.
     pub(crate) fn check_grant(
         &self,
@@ -197,18 +214,26 @@ impl LogicalCluster {
 }
 
 fn wanted_identity(headers: &HeaderMap) -> Result<Option<Identity>, ApiError> {
-    let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
-    let one = |name: &str| headers.get(name).map(text).unwrap_or_default();
-    let (user, uid) = (one(IMPERSONATE_USER), one(IMPERSONATE_UID));
-    let mut groups: Vec<String> = headers.get_all(IMPERSONATE_GROUP).iter().map(text).collect();
+    // Whatever cannot be read must not count as absent: the request would run as the caller.
+    let text = |value: &http::HeaderValue| {
+        String::from_utf8(value.as_bytes().to_vec()).map_err(|_not_utf8| {
+            ApiError::bad_request("an Impersonate- header is not UTF-8: send the name as UTF-8")
+        })
+    };
+    let one = |name: &str| headers.get(name).map(text).transpose().map(Option::unwrap_or_default);
+    let (user, uid) = (one(IMPERSONATE_USER)?, one(IMPERSONATE_UID)?);
+    let mut groups =
+        headers.get_all(IMPERSONATE_GROUP).iter().map(text).collect::<Result<Vec<String>, _>>()?;
     let mut extra = std::collections::BTreeMap::<String, Vec<String>>::new();
     for (name, value) in headers {
         if let Some(key) = name.as_str().strip_prefix(IMPERSONATE_EXTRA) {
-            extra.entry(key.to_owned()).or_default().push(text(value));
+            extra.entry(key.to_owned()).or_default().push(text(value)?);
         }
     }
     if user.is_empty() {
-        return if groups.is_empty() && uid.is_empty() && extra.is_empty() {
+        let named =
+            [IMPERSONATE_USER, IMPERSONATE_UID].iter().any(|name| headers.contains_key(*name));
+        return if groups.is_empty() && !named && extra.is_empty() {
             Ok(None)
         } else {
             let why = "requested impersonation without a user: name one by Impersonate-User";

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use fleetwright_apiserver_core::crd;
 use fleetwright_apiserver_core::openapi::OpenApi;
-use fleetwright_apiserver_core::request::Options;
 use fleetwright_apiserver_core::scheme::{CompiledCrd, ResourceType, Scheme, SchemeError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -21,9 +20,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cluster::LogicalCluster;
 use crate::operations::place_of;
-use crate::server::{ApiServer, Documents, Shared};
-use crate::tables::{Object, Tables};
+use crate::server::Documents;
+use crate::tables::Object;
 use crate::writer::{Expect, Write, WriteError};
+
+mod ending;
 
 /// How often a status that was overtaken is tried again.
 const ATTEMPTS: usize = 5;
@@ -325,6 +326,7 @@ impl LogicalCluster {
                 tables: Arc::clone(&self.tables),
                 resource: crd::GROUP_RESOURCE.to_owned(),
                 place: place.clone(),
+                custom: false,
                 expect: Expect::Revision(object.revision),
                 new,
             };
@@ -335,87 +337,6 @@ impl LogicalCluster {
             }
         }
         Err(WriteError::Stale)
-    }
-
-    /// Deletes what is left of a kind, and then its definition.
-    async fn end_instances(&self, name: &str) -> Result<(), WriteError> {
-        let compiled = self.attached.definitions.served().crds.get(name).map(Arc::clone);
-        let left = || {
-            let listed = self.tables.list(name, None, None, None);
-            listed.map(|snapshot| snapshot.objects).unwrap_or_default()
-        };
-        if let Some(compiled) = compiled {
-            for object in left() {
-                let (namespace, instance) = &object.place;
-                let namespace = (!namespace.is_empty()).then_some(namespace.as_str());
-                let rt = &compiled.storage;
-                let removed = self.remove(rt, namespace, instance, None, &Options::default()).await;
-                if let Err(error) = removed.map(drop)
-                    && error.code() != 404
-                {
-                    tracing::warn!(%error, %name, %instance, "an instance was not deleted");
-                }
-            }
-        }
-        if !left().is_empty() {
-            self.await_last_instance(name);
-            return Ok(());
-        }
-        let now = self.shared().clock.now();
-        self.rewrite(name, |object| {
-            let cleaned = crd::cleaned_up(object, now);
-            let finalizers = cleaned["metadata"]["finalizers"].as_array();
-            Some(finalizers.is_some_and(|list| !list.is_empty()).then_some(cleaned))
-        })
-        .await
-    }
-
-    /// Settles again once the kind has no instances. The task ends with the server.
-    fn await_last_instance(&self, name: &str) {
-        let mut awaited =
-            self.attached.definitions.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        if !awaited.insert(name.to_owned()) {
-            return;
-        }
-        let wait = Wait {
-            shared: Arc::downgrade(&self.server().0),
-            tables: Arc::clone(&self.tables),
-            name: name.to_owned(),
-        };
-        tokio::spawn(wait.run());
-    }
-}
-
-/// Waiting for the last instance of a definition that is being deleted.
-struct Wait {
-    shared: Weak<Shared>,
-    tables: Arc<Tables>,
-    name: String,
-}
-
-impl Wait {
-    async fn run(self) {
-        let changed = self.tables.changed(&self.name);
-        loop {
-            let mut woken = std::pin::pin!(changed.notified());
-            // Registered before looking, so that no change falls in between.
-            woken.as_mut().enable();
-            if self.tables.is_closed() {
-                return;
-            }
-            let listed = self.tables.list(&self.name, None, None, None);
-            if listed.map_or(true, |snapshot| snapshot.objects.is_empty()) {
-                break;
-            }
-            woken.await;
-        }
-        let server = self.shared.upgrade().map(ApiServer);
-        let Some(cluster) = server.and_then(|server| server.cluster(&self.tables.cluster)) else {
-            return;
-        };
-        let definitions = &cluster.attached.definitions;
-        definitions.awaited.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
-        cluster.settle_crds().await;
     }
 }
 

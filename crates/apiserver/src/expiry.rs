@@ -179,6 +179,7 @@ async fn remove(server: &ApiServer, name: &Name, revision: u64) -> bool {
         tables: Arc::clone(&cluster.tables),
         resource: resource.clone(),
         place: place.clone(),
+        custom: false,
         expect: Expect::Revision(revision),
         new: None,
     };

@@ -2,7 +2,7 @@
 //! and references to owners that leave their dependents behind.
 //!
 //! Woken by commits, never by a clock: the writer tells it of every change that could matter. An
-//! object is judged by what is stored at that moment; every deletion names the uid that was judged.
+//! object is judged by what is stored at that moment; every deletion names the uid and revision judged.
 //! As upstream, an owner is looked for in the namespace of its dependent, so one in another
 //! namespace counts as gone; an owner of a kind that is not served counts as there.
 
@@ -257,7 +257,8 @@ impl LogicalCluster {
             return self.set(rt, object, "ownerReferences", json!(keep)).await;
         }
         let foreground = waited_for && !self.tables.dependents(object.uid()).is_empty();
-        let mut how = json!({"preconditions": {"uid": object.uid()}});
+        let mut how = json!({"preconditions": {
+            "uid": object.uid(), "resourceVersion": object.revision.to_string()}});
         if foreground {
             how["propagationPolicy"] = json!("Foreground");
         }
@@ -279,7 +280,7 @@ impl LogicalCluster {
         }
         let namespace = Some(dependent.place.0.as_str()).filter(|_| kind.namespaced);
         let place = place_of(namespace, text("name"));
-        match self.tables.get(&kind.group_resource(), &place) {
+        match self.tables.get(&kind.stored_resource(), &place) {
             Some(owner) if owner.uid() == text("uid") => {
                 let foreground = has_finalizer(&owner.value, crud::FOREGROUND_FINALIZER);
                 if is_deleting(&owner.value) && foreground { Owner::Waiting } else { Owner::Solid }

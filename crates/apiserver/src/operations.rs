@@ -17,7 +17,7 @@ use crate::admission::Asked;
 use crate::cluster::LogicalCluster;
 use crate::crds::is_crd;
 use crate::tables::{Object, Place};
-use crate::writer::{Expect, Write, WriteError};
+use crate::writer::{Expect, Write, WriteError, is_deleting};
 
 mod apply;
 mod evict;
@@ -29,6 +29,10 @@ mod services;
 const ATTEMPTS: usize = 64;
 /// Nobody may delete these (upstream's admission plugin `NamespaceLifecycle`).
 const IMMORTAL_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
+
+/// Why nothing is made of a kind whose definition is on its way out.
+pub(crate) const KIND_TERMINATING: &str =
+    "create not allowed while custom resource definition is terminating";
 
 /// What a write leaves behind, to be answered.
 #[derive(Debug)]
@@ -226,6 +230,9 @@ impl LogicalCluster {
         let place = place_of(target.namespace, target.name);
         if options.dry_run {
             let current = self.tables.get(&resource, &place);
+            if expect == Expect::Absent && current.is_none() {
+                self.check_namespace(target)?;
+            }
             return match (new, current) {
                 (Some(_), Some(_)) if expect == Expect::Absent => Err(WriteError::Exists),
                 (Some(value), _) => Ok(Arc::new(value)),
@@ -235,12 +242,23 @@ impl LogicalCluster {
         }
         let tables = Arc::clone(&self.tables);
         let new = new.map(|new| crd::in_storage_version(target.rt, new));
-        let write = Write { tables, resource, place, expect, new };
+        let custom = target.rt.custom;
+        let write = Write { tables, resource, place, custom, expect, new };
         let object = self.shared().writer.write(write).await?;
         if is_crd(target.rt) {
             self.crds_changed().await;
         }
         Ok(Arc::clone(&object.viewed(target.rt).value))
+    }
+
+    /// What the writer asks of the namespace of a new object, for what is not handed to it.
+    fn check_namespace(&self, target: Target<'_>) -> Result<(), WriteError> {
+        let Some(name) = target.namespace.filter(|name| !name.is_empty()) else { return Ok(()) };
+        match self.tables.get("namespaces", &place_of(None, name)) {
+            None => Err(WriteError::NamespaceMissing),
+            Some(object) if is_deleting(&object.value) => Err(WriteError::NamespaceTerminating),
+            Some(_) => Ok(()),
+        }
     }
 
     fn explain(&self, target: Target<'_>, error: WriteError) -> ApiError {
@@ -257,6 +275,8 @@ impl LogicalCluster {
             WriteError::NamespaceTerminating => {
                 ApiError::namespace_terminating(rt, name, namespace)
             }
+            WriteError::KindMissing => ApiError::path_not_found(),
+            WriteError::KindTerminating => ApiError::forbidden(rt, name, KIND_TERMINATING),
             WriteError::NamespaceMissing => match self.scheme().find("", "v1", "namespaces") {
                 Some(namespaces) => ApiError::not_found(namespaces, namespace),
                 None => ApiError::path_not_found(),

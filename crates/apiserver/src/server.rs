@@ -357,7 +357,9 @@ impl From<WriteError> for ApiError {
             | WriteError::Missing
             | WriteError::Stale
             | WriteError::NamespaceMissing
-            | WriteError::NamespaceTerminating => ApiError::internal("unexpected write conflict"),
+            | WriteError::NamespaceTerminating
+            | WriteError::KindMissing
+            | WriteError::KindTerminating => ApiError::internal("unexpected write conflict"),
         }
     }
 }

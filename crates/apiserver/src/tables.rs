@@ -19,6 +19,8 @@ use crate::garbage::awaits_us;
 /// Events kept for watches, per resource: by count and by size, whichever is reached first.
 const RING_EVENTS: usize = 10_000;
 const RING_BYTES: usize = 16 * 1024 * 1024;
+/// An object in memory takes this many times its JSON: the text, and the tree of its values.
+const WEIGHT: usize = 4;
 
 /// Namespace (empty for none) and name.
 pub(crate) type Place = (String, String);
@@ -139,13 +141,13 @@ impl Table {
         } else {
             self.objects.insert(event.object.place.clone(), Arc::clone(&event.object));
         }
-        self.ring_bytes += event.object.bytes.len();
+        self.ring_bytes += event.object.bytes.len() * WEIGHT;
         self.ring.push_back(event);
         while self.ring.len() > RING_EVENTS || self.ring_bytes > RING_BYTES {
             let Some(dropped) = self.ring.pop_front() else {
                 break;
             };
-            self.ring_bytes -= dropped.object.bytes.len();
+            self.ring_bytes -= dropped.object.bytes.len() * WEIGHT;
             self.floor = dropped.revision;
         }
     }
@@ -325,6 +327,18 @@ impl Tables {
     /// The resources that have, or had, objects.
     pub(crate) fn resources(&self) -> Vec<String> {
         self.read().tables.keys().cloned().collect()
+    }
+
+    /// Whether a namespace has more than so many objects.
+    pub(crate) fn holds_more_than(&self, namespace: &str, limit: usize) -> bool {
+        let state = self.read();
+        let first = (namespace.to_owned(), String::new());
+        let tables = state.tables.values();
+        let objects = tables.flat_map(|table| {
+            let from_first = table.objects.range(first.clone()..);
+            from_first.take_while(|(place, _)| place.0 == namespace)
+        });
+        objects.take(limit + 1).count() > limit
     }
 
     /// Wakes whoever waits for changes of a resource.

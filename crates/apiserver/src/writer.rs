@@ -10,8 +10,8 @@ use fleetwright_clock::Clock;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use self::stage::Household;
 use self::stage::Stage;
+pub(crate) use self::stage::{Household, has_finalizers, is_deleting, mark_deleting};
 use crate::garbage::Collector;
 use crate::store::{Change, Store, StoreError};
 use crate::tables::{Object, Place, Tables};
@@ -34,6 +34,8 @@ pub(crate) struct Write {
     pub(crate) tables: Arc<Tables>,
     pub(crate) resource: String,
     pub(crate) place: Place,
+    /// Whether the kind is there by a definition, without which nothing of it may be made.
+    pub(crate) custom: bool,
     pub(crate) expect: Expect,
     pub(crate) new: Option<Value>,
 }
@@ -51,6 +53,10 @@ pub(crate) enum WriteError {
     NamespaceMissing,
     /// The namespace is on its way out.
     NamespaceTerminating,
+    /// The definition of the kind is gone.
+    KindMissing,
+    /// The definition of the kind is on its way out.
+    KindTerminating,
     /// The store refused the batch; nothing has changed.
     NotStored,
     /// Unknown whether it is stored; or the server no longer writes because of such a case.

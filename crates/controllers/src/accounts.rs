@@ -19,6 +19,8 @@ pub struct Accounts {
     client: Client,
     hub: HubId,
     cache: Arc<Cache<ProviderConfig>>,
+    /// Secrets that are declared and not on the hub yet; for previews.
+    declared: Arc<BTreeMap<ObjectKey, Secret>>,
 }
 
 impl std::fmt::Debug for Accounts {
@@ -30,8 +32,17 @@ impl std::fmt::Debug for Accounts {
 impl Accounts {
     /// The accounts of `cache`, spoken to as `hub`.
     #[must_use]
-    pub const fn new(client: Client, hub: HubId, cache: Arc<Cache<ProviderConfig>>) -> Self {
-        Self { client, hub, cache }
+    pub fn new(client: Client, hub: HubId, cache: Arc<Cache<ProviderConfig>>) -> Self {
+        Self { client, hub, cache, declared: Arc::default() }
+    }
+
+    /// With these Secrets laid over those of the hub.
+    pub(crate) fn with_secrets(self, secrets: impl IntoIterator<Item = Secret>) -> Self {
+        let key = |secret: &Secret| {
+            ObjectKey::namespaced(secret.namespace().unwrap_or_default(), secret.name_any())
+        };
+        let declared = secrets.into_iter().map(|secret| (key(&secret), secret)).collect();
+        Self { declared: Arc::new(declared), ..self }
     }
 
     /// Who this hub is.
@@ -79,15 +90,18 @@ impl Accounts {
         let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
         let deed = || format!("get secret {namespace}/{name}");
         let found = api.get_opt(name).await.map_err(|error| Failure::kube(&deed(), &error))?;
-        Ok(found.map(|secret| {
-            let data = secret.data.unwrap_or_default().into_iter();
-            // Credentials are text; what is not is as good as missing.
-            data.filter_map(|(key, value)| {
-                Some((key, SecretText::new(String::from_utf8(value.0).ok()?)))
-            })
-            .collect()
-        }))
+        let declared = self.declared.get(&ObjectKey::namespaced(namespace, name));
+        let both: Vec<Secret> = found.into_iter().chain(declared.cloned()).collect();
+        Ok((!both.is_empty()).then(|| both.into_iter().flat_map(texts).collect()))
     }
+}
+
+/// Credentials are text; what is not is as good as missing. As an API server would, `stringData` comes after `data`.
+fn texts(secret: Secret) -> impl Iterator<Item = (String, SecretText)> {
+    let data = secret.data.unwrap_or_default().into_iter();
+    let data = data.filter_map(|(key, value)| Some((key, String::from_utf8(value.0).ok()?)));
+    let plain = secret.string_data.unwrap_or_default();
+    data.chain(plain).map(|(key, text)| (key, SecretText::new(text)))
 }
 
 /// Whether the objects of `namespace` may use the account. Absent or empty means nobody.

@@ -9,6 +9,7 @@ use fleetwright_api_types::{ClusterPolicy, ManagedCluster, ProviderConfig};
 use fleetwright_errclass::Class;
 use fleetwright_plan::{Credentials, Plan, Problem, Snapshot, Waiting};
 use fleetwright_reconcile::{Cache, Controller as _, Failure, Progress, Queue, preview};
+use k8s_openapi::api::core::v1::Secret;
 
 use crate::Fleet;
 use crate::accounts::Accounts;
@@ -105,6 +106,17 @@ impl Preview {
     #[must_use]
     pub fn with_safety(self, safety: Safety) -> Self {
         self.clusters.safety.hear(safety, tokio::time::Instant::now());
+        self
+    }
+
+    /// With Secrets that are declared and not on the hub yet, or otherwise there, so that accounts that name them are found
+    /// as they will be.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: impl IntoIterator<Item = Secret>) -> Self {
+        let accounts = self.clusters.accounts.clone().with_secrets(secrets);
+        self.clusters.accounts = accounts.clone();
+        self.registrations.accounts = accounts.clone();
+        self.on_member.accounts = accounts;
         self
     }
 

@@ -15,6 +15,7 @@ use fleetwright_plan::Address;
 use fleetwright_provider::{Access, MemberStream, Provider};
 use fleetwright_verbs::read_only::ReadOnly;
 use http::Uri;
+use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -42,10 +43,16 @@ pub(crate) fn client(
         address: member.address.clone(),
     };
     let https = config.rustls_https_connector_with_connector(way)?;
+    // kube's own builder bounds its connectors just so; SSH's keepalives say nothing about the API behind a host.
+    let mut bounded = TimeoutConnector::new(https);
+    bounded.set_connect_timeout(config.connect_timeout.map(|handshake| DIAL + handshake));
+    bounded.set_read_timeout(config.read_timeout);
+    bounded.set_write_timeout(config.write_timeout);
+    bounded.set_reset_reader_on_write(config.reset_reader_on_write);
     let http: legacy::Client<_, Body> = legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
-        .build(https);
+        .build(bounded);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)

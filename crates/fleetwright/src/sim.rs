@@ -188,6 +188,9 @@ async fn in_the_cloud(hub: &Reached, key: &ObjectKey) -> anyhow::Result<Place> {
     let cluster =
         found.with_context(|| format!("there is no managedclusters.fleetwright.dev {key}"))?;
     let provider = cluster.spec.provider().unwrap_or_default().to_owned();
+    if provider == "k3s" {
+        bail!("{key} is on hosts; what goes wrong on request does so in clouds only");
+    }
     let observed = cluster.status.and_then(|status| status.observed).unwrap_or_default();
     observed
         .region

@@ -14,13 +14,13 @@ use fleetwright_provider::{Access, CloudError, Receipt, audit, left_alone};
 use futures::future::BoxFuture;
 
 use crate::body::{Deed, Task};
-use crate::cluster::may_leave;
+use crate::cluster::{KEPT, may_leave};
 use crate::hosts::{ClusterFacts, HostFacts, HostOp, NodeName, Role};
 use crate::observe::tags_of;
 use crate::provider::K3sProvider;
 use crate::reach::{Reach, Reached, owner_of, serves, side_by_side};
 use crate::site::{Site, SiteHost};
-use crate::wanted::has_run;
+use crate::wanted::{foreign_data, has_data, has_run};
 
 /// Does the step. What is gone cannot be deleted or let go, and that is success.
 pub(crate) async fn act(
@@ -86,6 +86,24 @@ impl Work<'_> {
     async fn see(&self, host: &SiteHost) -> Result<Seen, CloudError> {
         let (reached, facts) = self.reach.look(host).await?;
         Ok(Seen { host: host.clone(), reached, facts })
+    }
+
+    /// Agents that carry this cluster's data as servers: what is declared may have changed. One that does not answer tells nothing.
+    async fn agents_with_data(&self) -> Vec<Seen> {
+        let mut looks: Vec<BoxFuture<'_, Result<Seen, CloudError>>> = Vec::new();
+        for host in self.reach.site.hosts.iter().filter(|host| host.role == Role::Agent) {
+            if !self.reach.site.abandoned.contains(&host.name) {
+                looks.push(Box::pin(self.see(host)));
+            }
+        }
+        let seen = side_by_side(looks).await.into_iter().flatten();
+        seen.filter(|seen| has_data(&seen.facts) && self.is_of_object(&seen.facts)).collect()
+    }
+
+    /// Ours, in this life of the object or an earlier one.
+    fn is_of_object(&self, facts: &HostFacts) -> bool {
+        let ours = self.owner();
+        owner_of(facts).is_some_and(|owner| owner.hub == ours.hub && owner.object == ours.object)
     }
 
     /// All servers that were not given up; every one of them must answer.
@@ -158,7 +176,12 @@ impl Work<'_> {
                 return Err(self.taken(&seen.host.name));
             }
         }
-        Ok(())
+        self.no_agent_has_begun().await
+    }
+
+    async fn no_agent_has_begun(&self) -> Result<(), CloudError> {
+        let found = self.agents_with_data().await;
+        found.first().map_or(Ok(()), |seen| Err(self.taken(&seen.host.name)))
     }
 
     async fn update(
@@ -196,13 +219,17 @@ impl Work<'_> {
                 return Err(self.taken(&seen.host.name));
             }
         }
-        Ok(())
+        self.no_agent_has_begun().await
     }
 
     /// A server that is ready, and what it says; the first that answers.
     async fn any_server(&self) -> Result<(Reached, ClusterFacts), CloudError> {
+        self.any_server_but("").await
+    }
+
+    async fn any_server_but(&self, not: &str) -> Result<(Reached, ClusterFacts), CloudError> {
         let mut last = None;
-        for host in self.reach.site.servers() {
+        for host in self.reach.site.servers().filter(|host| host.name != not) {
             if self.reach.site.abandoned.contains(&host.name) {
                 continue;
             }
@@ -256,6 +283,15 @@ impl Work<'_> {
                 Err(self.not_ours(&host.name, &seen.facts))
             };
         }
+        if host.role == Role::Agent && has_data(&seen.facts) {
+            return Err(kept(
+                &host.name,
+                "it was a server, and the cluster's data may lie there only",
+            ));
+        }
+        if host.role == Role::Server && has_data(&seen.facts) {
+            self.must_not_end_another(&seen).await?;
+        }
         if has_run(&seen.facts, host.role) {
             match self.delete_node(&host.name).await {
                 Ok(_) => {}
@@ -268,6 +304,28 @@ impl Work<'_> {
         }
         self.uninstall(&seen).await?;
         Ok(Some(host.name))
+    }
+
+    /// Refuses to remove the data of a cluster that is not the one that answers: uninstalling would end it.
+    async fn must_not_end_another(&self, seen: &Seen) -> Result<(), CloudError> {
+        let name = seen.host.name.as_str();
+        let (server, view) = self.any_server_but(name).await?;
+        if view.nodes.iter().any(|node| node.name == name) {
+            return Ok(());
+        }
+        if let Some(why) = foreign_data(&seen.facts, view.token.as_ref()) {
+            return Err(kept(name, why));
+        }
+        // With the same token: a cluster that was begun twice, as from a copy of its data.
+        if serves(&seen.facts)
+            && let Ok(Some(own)) = seen.reached.cluster(self.owner()).await
+            && own.nodes.iter().any(|node| node.name == name && node.ready)
+        {
+            let why =
+                format!("a cluster of its own answers there, which {} is not in", server.name);
+            return Err(kept(name, &why));
+        }
+        Ok(())
     }
 
     async fn uninstall(&self, seen: &Seen) -> Result<(), CloudError> {
@@ -308,6 +366,12 @@ impl Work<'_> {
 fn is_bare(facts: &HostFacts) -> bool {
     let installed = !facts.units.is_empty() || !facts.data.is_empty();
     !installed && owner_of(facts).is_none()
+}
+
+/// Data that stays until a person says otherwise.
+fn kept(name: &str, why: &str) -> CloudError {
+    let words = format!("{name} stays: {why}; {KEPT}");
+    CloudError::new(Class::Refused, "DataKept", "k3s:Uninstall", words)
 }
 
 fn node_name(name: &str) -> Result<NodeName, CloudError> {

@@ -83,6 +83,9 @@ pub(crate) struct HostBody {
     pub(crate) begins: Option<String>,
     /// The configuration of one that joins.
     pub(crate) joins: String,
+    /// That names the host itself as the server to join at: it can begin a cluster, and join none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) joins_itself: bool,
 }
 
 /// What a step does on a host.

@@ -22,7 +22,7 @@ use crate::hosts::Role;
 use crate::site::part_key;
 use scene::Scene;
 
-pub(crate) use judge::renewal;
+pub(crate) use judge::{KEPT, is_authority, renewal};
 pub(crate) use quorum::may_leave;
 pub(crate) use turn::{REMOVE, VERSION, began, drained, is_drained, since};
 

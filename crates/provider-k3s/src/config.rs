@@ -95,6 +95,7 @@ pub(crate) fn desire(asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {
     check.cluster(spec, k3s);
     check.hosts(k3s, asked.account);
     check.way(k3s, asked.account);
+    roles(&mut check, asked.cluster, k3s);
     let settings = settings::Settings::read(&mut check, k3s);
     let (Some(version), Some(address), true) =
         (version, address(asked.cluster), check.problems.is_empty())
@@ -119,6 +120,25 @@ pub(crate) fn desire(asked: Asked<'_>) -> Result<DesiredCluster, Vec<Problem>> {
         // Hosts bear their marker and no further tags.
         tags: asked.owner.tags().into_iter().collect::<BTreeMap<_, _>>(),
     })
+}
+
+/// A host that runs K3s in one role cannot take the other: what it carries would be taken for something else.
+fn roles(check: &mut Check, cluster: &ManagedCluster, k3s: &K3sSpec) {
+    let noted = cluster.status.iter().flat_map(|status| &status.hosts);
+    for noted in noted.filter(|noted| noted.version.is_some()) {
+        let is_agent = noted.role == Role::Agent.word();
+        let (list, hosts) =
+            if is_agent { ("servers", &k3s.servers) } else { ("agents", &k3s.agents) };
+        let stays = hosts.iter().all(|host| host.name != noted.name);
+        check.that(stays, &format!("spec.k3s.{list}[{}]", noted.name), || {
+            format!(
+                "runs K3s as {} {}, and that cannot change: take it out of the declaration, and when it is gone from status.hosts \
+                 declare it here",
+                if is_agent { "an" } else { "a" },
+                noted.role
+            )
+        });
+    }
 }
 
 fn cluster_body(asked: &Asked<'_>, k3s: &K3sSpec) -> ClusterBody {
@@ -159,4 +179,34 @@ fn bodies(k3s: &K3sSpec, body: &ClusterBody, settings: &settings::Settings) -> V
     let all = files::Shared { k3s, body, settings };
     let servers = k3s.servers.iter().map(|host| files::host(&all, Role::Server, host));
     servers.chain(k3s.agents.iter().map(|host| files::host(&all, Role::Agent, host))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_server_does_not_become_an_agent_in_place() {
+        let host = |name: &str| json!({"name": name, "host": format!("{name}.example")});
+        let cluster = json!({
+            "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
+            "metadata": {"name": "store-17"},
+            "spec": {
+                "version": "v1.34.2+k3s1", "providerConfigRef": {"name": "stores"},
+                "k3s": {"servers": [host("s2")], "agents": [host("s1"), host("a1")]}
+            },
+            "status": {"hosts": [
+                {"name": "a1", "role": "agent", "host": "a1.example", "phase": "Active", "version": "v1.34.2+k3s1"},
+                {"name": "s1", "role": "server", "host": "s1.example", "phase": "Active", "version": "v1.34.2+k3s1"},
+                {"name": "s2", "role": "agent", "host": "s2.example", "phase": "Noted"}
+            ]}
+        });
+        let cluster: ManagedCluster = serde_json::from_value(cluster).expect("a cluster");
+        let mut check = Check::default();
+        roles(&mut check, &cluster, cluster.spec.k3s.as_ref().expect("k3s"));
+        let fields: Vec<&str> = check.problems.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(fields, ["spec.k3s.agents[s1]"]);
+    }
 }

@@ -28,16 +28,14 @@ pub use certificate::Certificate;
 pub use cluster::{ClusterFacts, Encryption, Member, Node};
 pub use digest::{Blob, Content, Digest, DigestError};
 pub use facts::{
-    Arch, Arriving, Datastore, HostFacts, Kernel, SeenFile, Service, ServiceState, Snapshot, Space,
+    Arch, Arriving, Datastore, HostFacts, Kernel, SeenFile, Service, ServiceState, Space,
 };
 pub use file::ManagedFile;
 pub use marker::{Marker, MarkerChange};
-pub use op::{
-    Action, HostOp, NodeName, NodeNameError, Role, SnapshotName, SnapshotNameError, Stubborn,
-};
+pub use op::{Action, HostOp, NodeName, NodeNameError, Role, Stubborn};
 pub use plan::{
-    Adoption, Cause, Disruption, Held, Materials, MaterialsError, Next, PART_BYTES, Presence,
-    Reason, Release, Source, Step, Wanted, WantedFile, next, next_release, next_removal,
+    Adoption, Cause, Disruption, Held, Materials, MaterialsError, Next, PART_BYTES, Reason,
+    Release, Source, Step, Wanted, next,
 };
 pub use preflight::Needs;
 pub use script::render;

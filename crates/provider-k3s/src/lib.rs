@@ -13,6 +13,7 @@ mod body;
 mod cluster;
 mod config;
 pub mod hosts;
+mod limits;
 mod observe;
 mod provider;
 mod reach;

@@ -3,7 +3,9 @@
 mod state;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use fleetwright_errclass::Class;
 use fleetwright_names::{HubId, Owner};
 use fleetwright_plan::{
     Address, Credentials, DesiredCluster, PartKey, Resource, Seen, SeenCluster, SeenPart, Snapshot,
@@ -11,21 +13,28 @@ use fleetwright_plan::{
 use fleetwright_provider::{Access, CloudError, Owned};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
 
 use crate::body::{ClusterBody, HostBody};
+use crate::cluster::is_authority;
 use crate::hosts::{Arch, ClusterFacts, HostFacts, K3sVersion, Role};
 use crate::provider::K3sProvider;
-use crate::reach::{Reach, Reached, owner_of, serves, side_by_side};
+use crate::reach::{AT_ONCE, Reach, Reached, owner_of, serves, side_by_side};
 use crate::secret_files::SecretFiles;
 use crate::seen::{FirstEnd, SeenControlPlane, SeenHost, lowest};
 use crate::site::{Site, SiteHost, host_port};
-use crate::wanted::{Releases, has_run, release_key};
+use crate::wanted::{Releases, has_data, has_run, release_key};
 pub(crate) use state::tags_of;
 use state::{Whose, is_installed, part_phase};
+
+/// How long the agents of one cluster are looked at, all together.
+const AGENTS: Duration = Duration::from_secs(60);
 
 /// One host, as far as it was seen.
 struct Looked {
     host: SiteHost,
+    /// When, by our clock: hosts that do not answer take a while, and this is held against its own clock.
+    at: Timestamp,
     found: Result<(Reached, HostFacts), CloudError>,
 }
 
@@ -77,32 +86,67 @@ pub(crate) async fn observe(
         principal: reach.ways().user().to_owned(),
         expires_at: None,
     };
-    let looked = look_at_all(&reach).await;
-    let view = ask_cluster(&looked).await;
+    let looked = look_at_all(provider, &reach).await;
+    let whose = Whose { hub: &access.hub, site: &reach.site };
+    let view = ask_cluster(&looked, whose).await;
     let declared = desired.and_then(Declared::read);
     let look = Look { provider, access, site: &reach.site, since, looked, view, declared };
     Snapshot { credentials, ..look.snapshot().await }
 }
 
-async fn look_at_all(reach: &Reach<'_>) -> Vec<Looked> {
-    let mut looks: Vec<BoxFuture<'_, Looked>> = Vec::new();
-    for host in &reach.site.hosts {
-        if !reach.site.abandoned.contains(&host.name) {
-            looks.push(Box::pin(look_at(reach, host)));
-        }
+/// Servers first, since everything hangs on them; then agents, for a while: those that swallow what is sent to them must not
+/// hold up what is to be done on the others. Agents begin elsewhere in the list each time, so that each has its turn.
+async fn look_at_all(provider: &K3sProvider, reach: &Reach<'_>) -> Vec<Looked> {
+    let all = || reach.site.hosts.iter().filter(|h| !reach.site.abandoned.contains(&h.name));
+    let mut servers: Vec<BoxFuture<'_, Looked>> = Vec::new();
+    for host in all().filter(|host| host.role == Role::Server) {
+        servers.push(Box::pin(look_at(provider, reach, host)));
     }
-    side_by_side(looks).await
+    let mut looked = side_by_side(servers).await;
+    let mut agents: Vec<&SiteHost> = all().filter(|host| host.role == Role::Agent).collect();
+    if agents.len() > AT_ONCE {
+        let seconds = usize::try_from(provider.now().as_second()).unwrap_or_default();
+        let first = seconds % agents.len();
+        agents.rotate_left(first);
+    }
+    let deadline = Instant::now() + AGENTS;
+    let mut looks: Vec<BoxFuture<'_, Looked>> = Vec::new();
+    for host in agents {
+        looks.push(Box::pin(async move {
+            match timeout_at(deadline, look_at(provider, reach, host)).await {
+                Ok(looked) => looked,
+                Err(_elapsed) => {
+                    Looked { host: host.clone(), at: provider.now(), found: Err(no_time(host)) }
+                }
+            }
+        }));
+    }
+    looked.extend(side_by_side(looks).await);
+    looked
 }
 
-async fn look_at(reach: &Reach<'_>, host: &SiteHost) -> Looked {
-    Looked { host: host.clone(), found: reach.look(host).await }
+fn no_time(host: &SiteHost) -> CloudError {
+    let words = format!(
+        "{} was not looked at within {} s, since many hosts do not answer; a later look begins with others",
+        host.name,
+        AGENTS.as_secs()
+    );
+    CloudError::new(Class::Transient, "Unreachable", "k3s:Reach", words)
 }
 
-/// The first server that is ready tells of the cluster.
-async fn ask_cluster(looked: &[Looked]) -> Option<ClusterFacts> {
+async fn look_at(provider: &K3sProvider, reach: &Reach<'_>, host: &SiteHost) -> Looked {
+    let found = reach.look(host).await;
+    Looked { host: host.clone(), at: provider.now(), found }
+}
+
+/// The first server of ours that is ready tells of the cluster. A stranger's is not asked: its cluster is not ours.
+async fn ask_cluster(looked: &[Looked], whose: Whose<'_>) -> Option<ClusterFacts> {
     for one in looked.iter().filter(|one| one.host.role == Role::Server) {
         let Ok((reached, facts)) = &one.found else { continue };
-        let Some(owner) = owner_of(facts).filter(|_| serves(facts)) else { continue };
+        if !whose.is_of_object(facts) || !serves(facts) {
+            continue;
+        }
+        let Some(owner) = owner_of(facts) else { continue };
         match reached.cluster(owner).await {
             Ok(Some(view)) => return Some(view),
             Ok(None) => {}
@@ -129,7 +173,8 @@ impl Look<'_> {
         for one in &self.looked {
             let part = self.part(one);
             if let (Seen::Absent, Some(facts)) = (&part, one.facts()) {
-                fresh.insert(one.host.name.clone(), self.seen_host(&one.host, Some(facts)));
+                let seen = self.seen_host(&one.host, one.at, Some(facts));
+                fresh.insert(one.host.name.clone(), seen);
             }
             // What is no longer declared is said to be gone; what is declared need not be.
             if part != Seen::Absent || self.body(&one.host).is_none() {
@@ -151,7 +196,7 @@ impl Look<'_> {
         self.declared.as_ref()?.hosts.get(&host.key())
     }
 
-    fn seen_host(&self, host: &SiteHost, facts: Option<&HostFacts>) -> SeenHost {
+    fn seen_host(&self, host: &SiteHost, at: Timestamp, facts: Option<&HostFacts>) -> SeenHost {
         let nodes = self.view.iter().flat_map(|view| &view.nodes);
         let mut nodes = nodes.filter(|node| node.name == host.name);
         let runs = facts.filter(|facts| has_run(facts, host.role));
@@ -162,7 +207,7 @@ impl Look<'_> {
             version: version.or_else(|| runs.and_then(|facts| facts.version.clone())),
             away: false,
             abandoned: false,
-            seen_s: self.since.as_second(),
+            seen_s: at.as_second(),
             facts: facts.cloned(),
         }
     }
@@ -170,7 +215,7 @@ impl Look<'_> {
     /// A part of ours without a look at its host.
     fn unlooked(&self, host: &SiteHost, change: impl FnOnce(&mut SeenHost)) -> Option<SeenPart> {
         let declared = self.declared.as_ref()?;
-        let mut seen = self.seen_host(host, None);
+        let mut seen = self.seen_host(host, self.since, None);
         change(&mut seen);
         Some(SeenPart {
             tags: declared.desired.owner.tags(),
@@ -185,13 +230,7 @@ impl Look<'_> {
     fn given_up(&self, host: &SiteHost) -> Seen<SeenPart> {
         let mut nodes = self.view.iter().flat_map(|view| &view.nodes);
         let is_node = nodes.any(|node| node.name == host.name);
-        let part = if self.body(host).is_some() {
-            self.unlooked(host, |seen| seen.away = true)
-        } else if is_node {
-            self.unlooked(host, |seen| seen.abandoned = true)
-        } else {
-            None
-        };
+        let part = if is_node { self.unlooked(host, |seen| seen.abandoned = true) } else { None };
         part.map_or(Seen::Absent, Seen::Present)
     }
 
@@ -215,7 +254,7 @@ impl Look<'_> {
             return Seen::Absent;
         }
         let (phase, trouble) = part_phase(&one.host, facts, self.view.as_ref());
-        let body = self.seen_host(&one.host, Some(facts)).json();
+        let body = self.seen_host(&one.host, one.at, Some(facts)).json();
         Seen::Present(SeenPart { tags, phase, trouble, last_update: None, body })
     }
 
@@ -239,7 +278,7 @@ impl Look<'_> {
                 }
                 _ => None,
             });
-            return unknown.unwrap_or(Seen::Absent);
+            return unknown.or_else(|| self.under_another_role()).unwrap_or(Seen::Absent);
         }
         let facts: Vec<&HostFacts> = present.iter().filter_map(|one| one.facts()).collect();
         let with_data = || facts.iter().copied().filter(|facts| has_run(facts, Role::Server));
@@ -266,6 +305,18 @@ impl Look<'_> {
         })
     }
 
+    /// A server's data on a host that is declared as an agent: there is a cluster, whatever is declared, and none is begun.
+    fn under_another_role(&self) -> Option<Seen<SeenCluster>> {
+        let agents = self.looked.iter().filter(|one| one.host.role == Role::Agent);
+        let of_a_server = |facts: &HostFacts| has_data(facts) && self.whose().is_of_object(facts);
+        let mut found = agents.filter(|one| one.facts().is_some_and(of_a_server));
+        let name = &found.next()?.host.name;
+        let why = format!(
+            "agent {name} carries this cluster's data as a server; declare {name} in spec.k3s.servers again, and no second cluster is begun"
+        );
+        Some(Seen::Unknown { since: self.since, why })
+    }
+
     async fn body_of(
         &self,
         servers: &[&HostFacts],
@@ -275,9 +326,10 @@ impl Look<'_> {
         let names = self.declared.as_ref().map(|declared| declared.cluster.secrets.clone());
         let secrets = SecretFiles::of(self.access, &names.unwrap_or_default());
         let token = self.view.as_ref().and_then(|view| view.token.clone());
-        // Of a server of ours, while none answers for the cluster.
+        // Of a server of ours, while none answers for the cluster; else of one that nobody owns. Never a stranger's.
         let ours = servers.iter().filter(|facts| self.whose().is_of_object(facts));
-        let any = ours.chain(servers.iter());
+        let nobodys = servers.iter().filter(|facts| owner_of(facts).is_none());
+        let any = ours.chain(nobodys);
         let token = token.or_else(|| any.into_iter().find_map(|facts| facts.server_token.clone()));
         SeenControlPlane {
             cluster: self.view.clone(),
@@ -296,8 +348,8 @@ impl Look<'_> {
             let ends = one.facts().into_iter().flat_map(|facts| &facts.certificates);
             ends.map(|end| (&one.host.name, end))
         });
-        let leaves = all.filter(|(_, end)| !end.file.ends_with("-ca.crt"));
-        leaves.min_by_key(|(_, end)| end.not_after_s).map(|(host, end)| FirstEnd {
+        let leaves = all.filter(|(_, end)| !is_authority(&end.file));
+        leaves.min_by_key(|&(host, end)| (end.not_after_s, host)).map(|(host, end)| FirstEnd {
             host: host.clone(),
             file: end.file.clone(),
             not_after: end.not_after_s,
@@ -342,7 +394,7 @@ pub(crate) async fn list_owned(
     let Some(site) = Site::read(address) else { return Ok(Vec::new()) };
     let reach = Reach::new(provider.hosts(), access, site)?;
     let mut owners: Vec<Owner> = Vec::new();
-    for one in look_at_all(&reach).await {
+    for one in look_at_all(provider, &reach).await {
         let (_, facts) = one.found?;
         owners.extend(owner_of(&facts).filter(|owner| owner.hub == *hub).cloned());
     }

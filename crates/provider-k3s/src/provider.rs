@@ -15,13 +15,14 @@ use fleetwright_plan::{
 use fleetwright_provider::{
     Access, Asked, CloudError, Limits, MemberStream, MemberToken, Owned, Provider, Receipt,
 };
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::body::ClusterBody;
 use crate::config::{self, KEY};
 use crate::hosts::{Answer, Arch, Artifact, Content, Fetched, HostOp, K3sVersion};
-use crate::reach::{Reach, Reached, owner_of, serves};
+use crate::reach::{Reach, Reached, first_of, owner_of, serves};
 use crate::release::{Mirror, ReleaseError, Releases};
 use crate::site::{AGENT, API_PORT, Site};
 use crate::ssh::Hosts;
@@ -225,18 +226,14 @@ impl Provider for K3sProvider {
 
     async fn token(&self, access: &Access, address: &Address) -> Result<MemberToken, CloudError> {
         let reach = self.reach(access, address)?;
-        let mut last = None;
+        let mut mints: Vec<BoxFuture<'_, Result<Option<MemberToken>, CloudError>>> = Vec::new();
         for host in reach.site.servers() {
-            match self.mint(&reach, host, access).await {
-                Ok(Some(token)) => return Ok(token),
-                Ok(None) => {}
-                Err(error) => last = Some(error),
-            }
+            mints.push(Box::pin(self.mint(&reach, host, access)));
         }
-        Err(last.unwrap_or_else(|| {
+        first_of(mints).await?.ok_or_else(|| {
             let words = format!("no server of {address} runs and is ours");
             CloudError::new(Class::Transient, "NotReady", "k3s:MintToken", words)
-        }))
+        })
     }
 
     async fn dial(
@@ -245,17 +242,16 @@ impl Provider for K3sProvider {
         address: &Address,
     ) -> Result<Box<dyn MemberStream>, CloudError> {
         let reach = self.reach(access, address)?;
-        let mut last = None;
+        let reach = &reach;
+        let mut dials: Vec<BoxFuture<'_, Result<Option<Box<dyn MemberStream>>, CloudError>>> =
+            Vec::new();
         for host in reach.site.servers() {
-            match reach.dial(host, API_PORT).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some(error),
-            }
+            dials.push(Box::pin(async move { reach.dial(host, API_PORT).await.map(Some) }));
         }
-        Err(last.unwrap_or_else(|| {
+        first_of(dials).await?.ok_or_else(|| {
             let words = format!("{address} has no servers");
             CloudError::new(Class::Invalid, "NoHosts", "k3s:Dial", words)
-        }))
+        })
     }
 
     fn sign_in(&self, account: &ProviderConfig, address: &Address) -> Vec<String> {

@@ -8,6 +8,7 @@ use fleetwright_names::{HubId, ObjectKey, Owner, Uid};
 use fleetwright_provider::{Access, CloudError};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use tokio::time::timeout;
 
 use crate::hosts::{
@@ -23,11 +24,41 @@ const LOOK: Duration = Duration::from_secs(20);
 const CLUSTER: Duration = Duration::from_secs(30);
 
 /// How many hosts are worked on at once.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 
 /// Does several jobs side by side, some at once; what they give, in their order.
 pub(crate) async fn side_by_side<T: Send>(jobs: Vec<BoxFuture<'_, T>>) -> Vec<T> {
     futures::stream::iter(jobs).buffered(AT_ONCE).collect().await
+}
+
+/// How long a server is waited for before the next is asked as well.
+const HEAD_START: Duration = Duration::from_secs(2);
+
+/// Asks one after the other, each a little after the one before or as soon as that has failed; what the first gives that has
+/// something. `None` when none has; an error when none has and one failed.
+pub(crate) async fn first_of<T: Send>(
+    jobs: Vec<BoxFuture<'_, Result<Option<T>, CloudError>>>,
+) -> Result<Option<T>, CloudError> {
+    let mut waiting = jobs.into_iter();
+    let mut asked = FuturesUnordered::new();
+    let mut last = None;
+    loop {
+        asked.extend(waiting.next());
+        let answer = if waiting.len() == 0 {
+            asked.next().await
+        } else {
+            match timeout(HEAD_START, asked.next()).await {
+                Ok(answer) => answer,
+                Err(_elapsed) => continue,
+            }
+        };
+        match answer {
+            Some(Ok(Some(found))) => return Ok(Some(found)),
+            Some(Ok(None)) => {}
+            Some(Err(error)) => last = Some(error),
+            None => return last.map_or(Ok(None), Err),
+        }
+    }
 }
 
 /// A host that answers.

@@ -60,10 +60,19 @@ impl Site {
     pub(crate) fn of(cluster: &ManagedCluster) -> Option<Self> {
         let k3s = cluster.spec.k3s.as_ref();
         let mut hosts: Vec<SiteHost> = k3s.map(declared).unwrap_or_default();
+        // A host that is still declared is not given up: what it carries counts.
+        let mut abandoned = abandoned(cluster);
+        abandoned.retain(|name| hosts.iter().all(|host| host.name != *name));
         let mut known: BTreeSet<String> = hosts.iter().map(|host| host.name.clone()).collect();
         let noted = cluster.status.iter().flat_map(|status| &status.hosts);
         for noted in noted {
             let role = if noted.role == Role::Agent.word() { Role::Agent } else { Role::Server };
+            if noted.version.is_some() {
+                // What it carries is that of its role, whatever is declared now; `desire` refuses that.
+                for host in hosts.iter_mut().filter(|host| host.name == noted.name) {
+                    host.role = role;
+                }
+            }
             if known.insert(noted.name.clone()) {
                 hosts.push(SiteHost {
                     name: noted.name.clone(),
@@ -84,7 +93,7 @@ impl Site {
             hosts,
             ssh: k3s.and_then(|k3s| k3s.ssh.clone()).unwrap_or_default(),
             endpoint: k3s.and_then(|k3s| k3s.endpoint.clone()),
-            abandoned: abandoned(cluster),
+            abandoned,
         })
     }
 
@@ -147,4 +156,43 @@ pub(crate) fn part_key(role: Role, name: &str) -> PartKey {
 /// A host and a port as one text; IPv6 in brackets.
 pub(crate) fn host_port(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn site(annotation: &str, noted_as: &str) -> Site {
+        let host = |name: &str| json!({"name": name, "host": format!("{name}.example")});
+        let cluster = json!({
+            "apiVersion": "fleetwright.dev/v1alpha1", "kind": "ManagedCluster",
+            "metadata": {"name": "store-17", "annotations": {ANNOTATION_ABANDON_HOSTS: annotation}},
+            "spec": {
+                "version": "v1.34.2+k3s1", "providerConfigRef": {"name": "stores"},
+                "k3s": {"servers": [host("s2")], "agents": [host("s1")]}
+            },
+            "status": {"hosts": [{
+                "name": "s1", "role": noted_as, "host": "s1.example", "phase": "Active",
+                "version": "v1.34.2+k3s1"
+            }]}
+        });
+        let cluster: ManagedCluster = serde_json::from_value(cluster).expect("a cluster");
+        Site::of(&cluster).expect("hosts")
+    }
+
+    #[test]
+    fn a_host_that_is_declared_is_not_given_up() {
+        let given_up: Vec<String> = site("s1, s2, s9", "agent").abandoned.into_iter().collect();
+        assert_eq!(given_up, ["s9"]);
+    }
+
+    #[test]
+    fn a_host_keeps_the_role_that_it_was_seen_in() {
+        let roles = |noted_as| site("", noted_as).servers().map(|host| host.name.clone()).collect();
+        let (as_agent, as_server): (Vec<String>, Vec<String>) = (roles("agent"), roles("server"));
+        assert_eq!(as_agent, ["s2"]);
+        assert_eq!(as_server, ["s2", "s1"]);
+    }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::body::{ClusterBody, HostBody, Store, Way};
 use crate::hosts::{
     Adoption, Arch, Artifact, Datastore, Digest, Disruption, HostFacts, K3sVersion, ManagedFile,
-    Needs, Packing, Release, Role, Source, Wanted, WantedFile,
+    Needs, Packing, Release, Role, Source, Wanted,
 };
 
 /// How images are packed in K3s's releases.
@@ -72,6 +72,21 @@ pub(crate) fn has_run(facts: &HostFacts, role: Role) -> bool {
     }
 }
 
+/// Why a server's data is not that of the cluster that answers, which has no node of it; `None`: nothing tells so. `token`: of the
+/// line that others join with, as that cluster tells it.
+pub(crate) fn foreign_data(facts: &HostFacts, token: Option<&Digest>) -> Option<&'static str> {
+    let only = facts.data.contains(&Datastore::Sqlite) && !facts.data.contains(&Datastore::Etcd);
+    let other = match (&facts.server_token, token) {
+        (Some(theirs), Some(ours)) => theirs != ours,
+        _ => false,
+    };
+    match (only, other) {
+        (true, _) => Some("it keeps a cluster of its own in Sqlite"),
+        (false, true) => Some("its token is that of another cluster"),
+        (false, false) => None,
+    }
+}
+
 impl Inputs<'_> {
     /// Whether its configuration is that of one that joined. What lies on a host with data stays as it is.
     pub(crate) fn joins(&self) -> bool {
@@ -94,9 +109,9 @@ impl Inputs<'_> {
 
     pub(crate) fn wanted(&self) -> Wanted {
         let Self { owner, cluster, host, facts, version, disruption, .. } = *self;
-        let mut files: BTreeMap<ManagedFile, WantedFile> = BTreeMap::new();
+        let mut files: BTreeMap<ManagedFile, Digest> = BTreeMap::new();
         let mut put = |file: ManagedFile, digest: Digest| {
-            files.insert(file, WantedFile::exactly(digest));
+            files.insert(file, digest);
         };
         for (file, text) in &host.files {
             put(*file, Digest::of(text));

@@ -1,11 +1,13 @@
 //! The way to hosts: the cluster's own words over those of its account, with the key that a Secret holds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use fleetwright_api_types::{JumpHost, SshConfig, SshHostKeys, SshSpec};
+use fleetwright_api_types::{JumpHost, ProviderConfig, SshConfig, SshHostKeys, SshSpec};
 use fleetwright_errclass::Class;
 use fleetwright_provider::{Access, CloudError, Secret};
 
+use crate::limits;
 use crate::site::{SSH_PORT, Site, SiteHost};
 use crate::ssh::{Hop, HostKeys, Identity, Route, Way};
 
@@ -33,6 +35,7 @@ pub(crate) struct Ways {
     jumps: Vec<Hop>,
     keys: HostKeys,
     identity: Identity,
+    account: Arc<ProviderConfig>,
 }
 
 impl Ways {
@@ -44,6 +47,10 @@ impl Ways {
         let account = access.account.spec.ssh.as_ref();
         let user = user(&site.ssh, account);
         let declared = jumps(&site.ssh, account);
+        // Also for what is no longer asked when it is declared: on the way out, and for hosts that are only noted.
+        for jump in &site.ssh.jump_hosts {
+            within(&access.account, &jump.host)?;
+        }
         let jumps = declared.iter().map(|jump| hop(jump, &user));
         let jumps = jumps.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
         let mut lines: Vec<String> = Vec::new();
@@ -52,14 +59,16 @@ impl Ways {
             lines.extend(known_hosts(keys));
         }
         let keys = HostKeys::from_known_hosts(&lines.join("\n")).map_err(malformed)?;
-        Ok(Self { user, jumps, keys, identity: identity(access, &site.ssh)? })
+        let identity = identity(access, &site.ssh)?;
+        Ok(Self { user, jumps, keys, identity, account: Arc::clone(&access.account) })
     }
 
     /// The way to one host.
     ///
     /// # Errors
-    /// When its address is malformed.
+    /// When its address is malformed, or outside the account's limits.
     pub(crate) fn to(&self, host: &SiteHost) -> Result<Way, CloudError> {
+        within(&self.account, &host.host)?;
         let target = Hop::new(&host.host, &self.user).map_err(malformed)?.on_port(host.port);
         let route = Route::new(self.jumps.clone(), target).map_err(malformed)?;
         Ok(Way { route, keys: self.keys.clone(), identity: self.identity.clone() })
@@ -89,6 +98,11 @@ pub(crate) fn jumps(ssh: &SshSpec, account: Option<&SshConfig>) -> Vec<JumpHost>
 fn hop(jump: &JumpHost, user: &str) -> Result<Hop, crate::ssh::RouteError> {
     let user = jump.user.as_deref().unwrap_or(user);
     Ok(Hop::new(&jump.host, user)?.on_port(jump.port.unwrap_or(SSH_PORT)))
+}
+
+fn within(account: &ProviderConfig, host: &str) -> Result<(), CloudError> {
+    let Some(outside) = limits::outside(account, host) else { return Ok(()) };
+    Err(CloudError::new(Class::Refused, "OutsideLimits", "k3s:Reach", outside))
 }
 
 fn malformed(why: impl std::fmt::Display) -> CloudError {

@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// A script that has begun ends within so many seconds after its connection is gone.
 const LINGERS: usize = 8;
 /// Deeds whose answer is a secret.
-const SECRET: [&str; 3] = ["read-token", "mint-token", "read-kubeconfig"];
+const SECRET: [&str; 2] = ["read-token", "mint-token"];
 
 /// All hosts of the world, through wires.
 #[derive(Clone)]

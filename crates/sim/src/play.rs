@@ -9,14 +9,14 @@ use fleetwright_api_types::{
     SYSTEM_NAMESPACE,
 };
 use fleetwright_apiserver::{LogicalCluster, ResourceRef};
-use fleetwright_cloudsim::{Fault, SimCluster, SimSite};
+use fleetwright_cloudsim::{Fault, SimCluster};
 use fleetwright_controllers::safety;
 use fleetwright_names::{TAG_OBJECT, TAG_UID};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::declared::Cloud;
+use crate::declared::Declared;
 use crate::script::{Action, Expected, NAMESPACE, create, prepare};
 use crate::world::{Hub, World};
 
@@ -62,9 +62,6 @@ pub async fn play(
             if !took_over(world, &clusters, name).await? =>
         {
             anyhow::bail!("what an earlier object made is not taken over yet");
-        }
-        Action::Delete(name) if !is_founded(world, name, expected).await => {
-            anyhow::bail!("its hosts are claimed and carry no cluster yet");
         }
         Action::Delete(name) => {
             expected.deleted.insert(name.clone());
@@ -121,15 +118,6 @@ async fn add_namespace(world: &World, name: &str, namespace: &str) -> anyhow::Re
     let Some(member) = member(world, name).await else { return Ok(()) };
     let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
     member.put(&NAMESPACES, object).await.map(drop).map_err(|error| anyhow::anyhow!("{error:?}"))
-}
-
-/// Whether a cluster on hosts has begun. A person deletes none whose founder is just being installed: its deletion would wait
-/// for a look at what it made outside itself.
-async fn is_founded(world: &World, name: &str, expected: &Expected) -> bool {
-    let on_hosts = expected.live.get(name).is_some_and(|live| matches!(live.cloud, Cloud::K3s(_)));
-    let object = format!("{NAMESPACE}/{name}");
-    let of_it = |site: &SimSite| site.founded_for.get(TAG_OBJECT) == Some(&object) && site.answers;
-    !on_hosts || world.cloud.sites().await.iter().any(of_it)
 }
 
 /// The cloud cluster that bears the name of an object.
@@ -196,11 +184,19 @@ pub async fn answer_requests(
     Ok(())
 }
 
-/// Whether any object is on its way out: then Git and hub do not agree, and a lost hub would leave what nobody can know of.
-pub async fn is_leaving(user: &Client) -> bool {
+/// Whether any object or host is on its way out: then Git and hub do not agree, and a lost hub would leave what nobody can know
+/// of. Where a host is that is no longer declared, only the hub's note tells.
+pub async fn is_leaving(user: &Client, expected: &Expected) -> bool {
     let clusters: Api<ManagedCluster> = Api::namespaced(user.clone(), NAMESPACE);
+    let leaves = |object: &ManagedCluster| {
+        let declared = expected.live.get(&object.name_any()).map(Declared::node_owners);
+        let hosts = object.status.iter().flat_map(|status| &status.hosts);
+        object.metadata.deletion_timestamp.is_some()
+            || declared
+                .is_some_and(|declared| hosts.clone().any(|host| !declared.contains(&host.name)))
+    };
     match clusters.list(&ListParams::default()).await {
-        Ok(list) => list.iter().any(|object| object.metadata.deletion_timestamp.is_some()),
+        Ok(list) => list.iter().any(leaves),
         Err(_unreadable) => true,
     }
 }

@@ -136,7 +136,7 @@ impl Run {
         self.world.start(self.life, self.sabotage, None).await
     }
 
-    /// The hub's disk is lost while nothing is being deleted. Git brings back what it holds, with other uids.
+    /// The hub's disk is lost while nothing is being deleted and no host leaves. Git brings back what it holds, with other uids.
     async fn rebuilt(&mut self, hub: Hub) -> anyhow::Result<Hub> {
         let id = hub.id.clone();
         hub.kill().await;
@@ -166,7 +166,7 @@ impl Run {
                     hub.stop_second().await;
                     Ok(())
                 }
-                Action::LoseTheHub if play::is_leaving(&hub.user.0).await => {
+                Action::LoseTheHub if play::is_leaving(&hub.user.0, &self.expected).await => {
                     Err(anyhow::anyhow!("something is being deleted"))
                 }
                 Action::LoseTheHub => {

@@ -17,6 +17,7 @@ use fleetwright_controllers::safety::Frozen;
 use fleetwright_names::ObjectKey;
 use fleetwright_reconcile::Failure;
 use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use serde::Serialize;
@@ -49,12 +50,24 @@ pub enum PreviewError {
     Safety(Failure),
 }
 
+/// Secrets, which no debug output shows.
+#[derive(Default)]
+struct Secrets(Vec<Secret>);
+
+impl Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} Secrets", self.0.len())
+    }
+}
+
 /// Our objects on a hub, with those of the files over them.
 #[derive(Debug, Default)]
 pub struct Overlay {
     clusters: BTreeMap<ObjectKey, Arc<ManagedCluster>>,
     policies: BTreeMap<ObjectKey, Arc<ClusterPolicy>>,
     accounts: BTreeMap<ObjectKey, Arc<ProviderConfig>>,
+    /// Those of the files: what accounts and clusters name may come with them.
+    secrets: Secrets,
     /// Where the declared clusters stand.
     declared: BTreeMap<ObjectKey, Manifest>,
     /// The files hold policies, so that clusters beyond the files are concerned.
@@ -97,6 +110,9 @@ impl Overlay {
             let kind = manifest.text("/kind");
             let rt = scheme.types().find(|rt| rt.custom && rt.kind == kind);
             match (kind, rt) {
+                ("Secret", None) if manifest.text("/apiVersion") == "v1" => {
+                    overlay.secrets.0.extend(serde_json::from_value(manifest.object.clone()));
+                }
                 ("ManagedCluster", Some(rt)) => {
                     if let Some(key) = lay(&mut overlay.clusters, rt, manifest, refused) {
                         overlay.declared.insert(key, manifest.clone());
@@ -191,7 +207,9 @@ pub async fn foresee(fleet: &Fleet, overlay: &Overlay) -> Result<Outcome, Previe
     });
     let accounts = overlay.accounts.values().cloned();
     let policies = overlay.policies.values().cloned();
-    let preview = Preview::new(fleet, accounts, policies).with_safety(safety);
+    let preview = Preview::new(fleet, accounts, policies)
+        .with_safety(safety)
+        .with_secrets(overlay.secrets.0.iter().cloned());
     let mut findings = overlay.refused.clone();
     for (key, manifest) in &overlay.declared {
         let Some(cluster) = overlay.clusters.get(key) else { continue };

@@ -3,8 +3,8 @@
 //! kube-cel's own evaluator for policies is not used: it escapes the keys of every map, so that
 //! `annotations['example.com/key']` finds nothing.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kube_cel::KubeCelExt as _;
 pub(super) use kube_cel::cel::Context;
@@ -13,6 +13,14 @@ use kube_cel::cel::{Program, Value as Cel};
 use serde_json::{Value, json};
 
 use super::Request;
+
+/// Expressions that are kept compiled, and the longest of them: some megabytes together.
+const KEPT_LIMIT: usize = 500;
+const KEPT_LENGTH_BYTES: usize = 4096;
+
+/// Compiled expressions by their text, since every write asks for all that are in force. Compiling
+/// depends on nothing but the text, so it makes no difference who compiled one first.
+static KEPT: Mutex<BTreeMap<String, Arc<Program>>> = Mutex::new(BTreeMap::new());
 
 /// What an expression came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +35,23 @@ pub(super) fn compile(source: &str) -> Result<Program, String> {
     Program::compile(source).map_err(|error| error.to_string())
 }
 
+/// As [`compile`], at most once for each text that is in use.
+fn compiled(source: &str) -> Result<Arc<Program>, String> {
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(program) = kept().get(source) {
+        return Ok(Arc::clone(program));
+    }
+    let program = Arc::new(compile(source)?);
+    if source.len() <= KEPT_LENGTH_BYTES {
+        let mut kept = kept();
+        if kept.len() >= KEPT_LIMIT {
+            kept.clear();
+        }
+        kept.insert(source.to_owned(), Arc::clone(&program));
+    }
+    Ok(program)
+}
+
 pub(super) fn evaluate(source: &str, context: &Context<'_>) -> Result<Answer, String> {
     match value(source, context)? {
         Cel::Bool(yes) => Ok(Answer::Bool(yes)),
@@ -36,7 +61,7 @@ pub(super) fn evaluate(source: &str, context: &Context<'_>) -> Result<Answer, St
 }
 
 fn value(source: &str, context: &Context<'_>) -> Result<Cel, String> {
-    compile(source)?.execute(context).map_err(|error| {
+    compiled(source)?.execute(context).map_err(|error| {
         let text = error.to_string();
         // As Go's evaluator says it.
         match text.strip_prefix("No such key: ") {
@@ -127,5 +152,21 @@ fn convert(value: &Value) -> Cel {
             let map: HashMap<Key, Cel> = fields.iter().map(one).collect();
             Cel::Map(Map { map: Arc::new(map) })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_compiled_once() {
+        let same = |source: &str| {
+            let [one, two] = [compiled(source), compiled(source)];
+            one.is_ok_and(|one| two.is_ok_and(|two| Arc::ptr_eq(&one, &two)))
+        };
+        assert!(same("object.metadata.name == 'kept'"));
+        assert!(!same(&format!("'{}' == ''", "x".repeat(5000))), "giants are not kept");
+        assert!(compiled("1 ===").is_err());
     }
 }

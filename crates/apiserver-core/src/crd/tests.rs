@@ -112,6 +112,26 @@ fn rules_are_tried_when_they_are_written() {
 }
 
 #[test]
+fn a_loop_over_a_copy_costs_what_a_loop_over_the_list_does() {
+    let list = |limit: &str, rule: &str| {
+        let mut list = json!({"type": "array", "items": {"type": "string"},
+            "x-kubernetes-validations": [{"rule": rule}]});
+        list["maxItems"] = serde_json::from_str(limit).unwrap_or_default();
+        problems(list)
+    };
+    for rule in [
+        "self.map(a, a).all(a, self.map(b, b).all(b, self.map(c, c).all(c, true)))",
+        "self.filter(a, true).all(a, self.filter(b, true).all(b, self.all(c, true)))",
+        "(self + self).all(a, (self + self).all(b, (self + []).all(c, true)))",
+        "(true ? self : []).all(a, (true ? self : []).all(b, self.all(c, true)))",
+    ] {
+        let dear = list("10000", rule);
+        assert!(dear.iter().any(|why| why.contains("estimated rule cost")), "{rule}: {dear:?}");
+        assert_eq!(list("50", rule), Vec::<String>::new(), "{rule}");
+    }
+}
+
+#[test]
 fn names_are_filled_in_and_versions_remembered() {
     let made = crd(json!({"type": "object"}));
     assert_eq!(made["spec"]["names"]["listKind"], "BadList");

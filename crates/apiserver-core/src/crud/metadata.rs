@@ -34,7 +34,7 @@ pub(super) fn has_finalizers(object: &Value) -> bool {
 }
 
 /// Makes sure there is a metadata object of the right types, without empty or foreign fields:
-/// no managedFields (we keep none) and no selfLink.
+/// no managedFields (who keeps them sets them afterwards) and no selfLink.
 pub(super) fn tidy(rt: &ResourceType, object: &mut Value) -> Result<(), ApiError> {
     if object["metadata"].is_null() {
         object["metadata"] = json!({});
@@ -198,12 +198,24 @@ pub(super) fn bump_generation(rt: &ResourceType, object: &mut Value, old: &Value
     }
 }
 
+/// The rule for names of a kind.
+fn name_check(rt: &ResourceType) -> fn(&str) -> Option<String> {
+    let requests = rt.is("certificates.k8s.io", "certificatesigningrequests");
+    if rt.is("", "namespaces") {
+        names::label
+    } else if rt.group == "rbac.authorization.k8s.io" || requests {
+        names::path_segment
+    } else {
+        names::subdomain
+    }
+}
+
 /// All that is wrong with the metadata.
 pub(super) fn validate(rt: &ResourceType, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
     let metadata = &object["metadata"];
     let name = text(object, "name");
-    let check = if rt.is("", "namespaces") { names::label } else { names::subdomain };
+    let check = name_check(rt);
     if name.is_empty() {
         let detail = "name or generateName is required";
         causes.push(Cause::required("metadata.name", detail));

@@ -117,6 +117,20 @@ fn names_are_generated_required_and_checked() {
 }
 
 #[test]
+fn roles_may_have_names_with_colons_and_capitals() {
+    let options = Options::default();
+    for plural in ["roles", "clusterroles"] {
+        let rt = kind("rbac.authorization.k8s.io", plural);
+        let named = |name: &str| json!({"metadata": {"name": name}});
+        let made = created(&rt, named("cert-manager:Leader"), &options);
+        assert!(made.is_ok(), "{plural}: {made:?}");
+        for bad in ["a/b", "a\0b"] {
+            assert_eq!(refusal(created(&rt, named(bad), &options)).0, 422, "{plural}");
+        }
+    }
+}
+
+#[test]
 fn bodies_of_another_kind_version_or_namespace_are_refused() {
     let options = Options::default();
     let maps = kind("", "configmaps");

@@ -16,6 +16,7 @@ use self::reads::Reads;
 use super::{Findings, lookup};
 use crate::scheme::ResourceType;
 use crate::status::Cause;
+use crate::way::Way;
 
 const RULES: &str = "x-kubernetes-validations";
 /// Keywords whose branches are further schemas of the same value.
@@ -105,43 +106,44 @@ impl RuleTree {
         &self,
         (value, old): (&'a Value, Option<&'a Value>),
         nearest: Option<(&'a Value, &'a Value)>,
-        at: &str,
+        at: Way<'_>,
         out: &mut Vec<Broken>,
     ) {
         let nearest = old.map(|old| (value, old)).or(nearest);
         for node in &self.nodes {
-            for (path, value, old) in walk(&node.way, value, old, at.to_owned()) {
+            walk(&node.way, (value, old), at, &mut |(value, old), path| {
                 let (seen, before) = (node.reads.of(value), old.map(|old| node.reads.of(old)));
                 if let Err(errors) = validate_compiled(&node.compiled, &seen, before.as_deref()) {
                     let judged = old.map(|old| (value, old)).or(nearest);
-                    let unchanged = judged.is_some_and(|(value, old)| is_same(value, old, at));
+                    let unchanged =
+                        judged.is_some_and(|(value, old)| is_same(value, old, at.is_root()));
+                    let path = path.to_string();
                     out.extend(errors.into_iter().map(|error| Broken {
                         field: prefixed(&path, &error.field_path),
                         tolerated: unchanged && !node.refuses_unchanged(&error),
                         error,
                     }));
                 }
-            }
+            });
         }
         for list in &self.lists {
-            for (path, value, old) in walk(&list.way, value, old, at.to_owned()) {
-                let Value::Array(items) = value else { continue };
+            walk(&list.way, (value, old), at, &mut |(value, old), path| {
+                let Value::Array(items) = value else { return };
                 let nearest = old.map(|old| (value, old)).or(nearest);
                 for (index, item) in items.iter().enumerate() {
                     let pair = list.keys.as_ref().and_then(|keys| pair(item, old?, keys));
-                    let at = format!("{path}[{index}]");
-                    list.items.evaluate((item, pair), nearest, &at, out);
+                    list.items.evaluate((item, pair), nearest, path.item(index), out);
                 }
-            }
+            });
         }
     }
 }
 
 /// Whether a value is what it was. Of a whole object the metadata does not count: labels and
 /// finalizers can be edited whatever its rules say.
-fn is_same(value: &Value, old: &Value, at: &str) -> bool {
+fn is_same(value: &Value, old: &Value, whole: bool) -> bool {
     match (value, old) {
-        (Value::Object(value), Value::Object(old)) if at.is_empty() => {
+        (Value::Object(value), Value::Object(old)) if whole => {
             let body = |fields: &Map<String, Value>| {
                 fields.iter().filter(|(key, _)| *key != "metadata").count()
             };
@@ -200,28 +202,33 @@ fn has_rules(schema: &Value) -> bool {
     }
 }
 
-/// All places a way leads to: path, value and old value.
+/// A value and its old self.
+type Both<'a> = (&'a Value, Option<&'a Value>);
+
+/// Visits all places that the steps lead to.
 fn walk<'a>(
-    way: &[Step],
-    value: &'a Value,
-    old: Option<&'a Value>,
-    at: String,
-) -> Vec<(String, &'a Value, Option<&'a Value>)> {
-    let Some((first, rest)) = way.split_first() else {
-        return vec![(at, value, old)];
+    steps: &[Step],
+    (value, old): Both<'a>,
+    at: Way<'_>,
+    visit: &mut dyn FnMut(Both<'a>, Way<'_>),
+) {
+    let Some((first, rest)) = steps.split_first() else {
+        return visit((value, old), at);
     };
-    let below = |name: &str, child: &'a Value| {
+    let mut below = |name: &str, child: &'a Value| {
         let old = old.and_then(|old| old.get(name));
-        walk(rest, child, old, prefixed(&at, name))
+        walk(rest, (child, old), at.field(name), visit);
     };
     match (first, value) {
         (Step::Field(name), _) => {
-            value.get(name).map(|child| below(name, child)).unwrap_or_default()
+            if let Some(child) = value.get(name) {
+                below(name, child);
+            }
         }
         (Step::EachValue, Value::Object(fields)) => {
-            fields.iter().flat_map(|(name, child)| below(name, child)).collect()
+            fields.iter().for_each(|(name, child)| below(name, child));
         }
-        (Step::EachValue, _) => Vec::new(),
+        (Step::EachValue, _) => {}
     }
 }
 
@@ -245,7 +252,7 @@ fn prefixed(at: &str, path: &str) -> String {
 pub(super) fn check(rt: &ResourceType, object: &Value, old: Option<&Value>, into: &mut Findings) {
     let Some(tree) = &rt.rules().cel else { return };
     let mut broken = Vec::new();
-    tree.evaluate((object, old), None, "", &mut broken);
+    tree.evaluate((object, old), None, Way::Start(""), &mut broken);
     // kube-cel walks hash maps; sorting makes the answer the same each time.
     broken.sort_by(|a, b| (&a.field, &a.error.rule).cmp(&(&b.field, &b.error.rule)));
     for Broken { field, tolerated, error } in broken {

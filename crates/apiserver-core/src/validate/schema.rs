@@ -8,6 +8,7 @@ use super::ratchet;
 use super::shape::{join, resolve};
 use crate::scheme::{ResourceType, Rules};
 use crate::status::{Cause, CauseReason};
+use crate::way::Way;
 
 /// What is wrong with an object.
 #[derive(Default)]
@@ -21,7 +22,7 @@ pub(super) struct Violations {
 /// All violations of the kind's schema. What equals its old self is let pass.
 pub(super) fn check(rt: &ResourceType, object: &Value, old: Option<&Value>) -> Violations {
     let mut walk = Walk::new(rt.rules());
-    walk.visit(&rt.schema, object, old, "");
+    walk.visit(&rt.schema, object, old, Way::Start(""));
     walk.tolerate(&rt.schema, old);
     walk.found
 }
@@ -32,7 +33,7 @@ pub(super) fn check_status(rt: &ResourceType, object: &Value, old: Option<&Value
     let schema = rt.schema.get("properties").and_then(|all| all.get("status"));
     if let (Some(schema), Some(status)) = (schema, object.get("status")) {
         let old = old.and_then(|old| old.get("status"));
-        walk.visit(schema, status, old, "");
+        walk.visit(schema, status, old, Way::Start(""));
         walk.tolerate(schema, old);
         for cause in walk.found.causes.iter_mut().chain(&mut walk.found.duplicates) {
             if cause.field != NOWHERE {
@@ -49,7 +50,7 @@ pub(super) fn check_alone(schema: &Value, value: &Value) -> Vec<Cause> {
         return Vec::new();
     };
     let mut walk = Walk::new(&rules);
-    walk.visit(schema, value, None, "");
+    walk.visit(schema, value, None, Way::Start(""));
     walk.found.causes.append(&mut walk.found.duplicates);
     walk.found.causes
 }
@@ -58,7 +59,7 @@ pub(super) fn check_alone(schema: &Value, value: &Value) -> Vec<Cause> {
 pub(crate) fn check_metadata(rt: &ResourceType, metadata: &Value) -> Vec<Cause> {
     let mut walk = Walk::new(rt.rules());
     if let Some(schema) = rt.rules().definitions.get(OBJECT_META) {
-        walk.visit(schema, metadata, None, "metadata");
+        walk.visit(schema, metadata, None, Way::Start("metadata"));
     }
     walk.found.causes
 }
@@ -110,7 +111,7 @@ impl<'r> Walk<'r> {
     fn tolerate(&mut self, schema: &Value, old: Option<&Value>) {
         let Some(old) = old.filter(|_| !self.found.duplicates.is_empty()) else { return };
         let mut before = Walk::new(self.rules);
-        before.visit(schema, old, None, "");
+        before.visit(schema, old, None, Way::Start(""));
         if !before.found.duplicates.is_empty() {
             self.found.duplicates.clear();
         }
@@ -118,7 +119,7 @@ impl<'r> Walk<'r> {
 
     /// What did not change is not looked at: so a stricter schema locks no object in, whose labels
     /// and finalizers can still be edited (Kubernetes' "ratcheting").
-    fn visit(&mut self, schema: &Value, value: &Value, old: Option<&Value>, path: &str) {
+    fn visit(&mut self, schema: &Value, value: &Value, old: Option<&Value>, path: Way<'_>) {
         if self.found.causes.len() >= MOST_CAUSES || old == Some(value) {
             return;
         }
@@ -134,7 +135,7 @@ impl<'r> Walk<'r> {
         });
         if !fits {
             let wanted = wanted.unwrap_or_default();
-            self.found.causes.push(Cause::wrong_type(path, found, wanted));
+            self.found.causes.push(Cause::wrong_type(&path.to_string(), found, wanted));
             if (found, wanted) == ("number", "integer") {
                 self.nowhere(&format!(
                     "Checked value must be of type integer (default format) in {path}"
@@ -158,17 +159,21 @@ impl<'r> Walk<'r> {
         self.found.causes.push(Cause::invalid(NOWHERE, &json!(""), detail));
     }
 
-    fn invalid(&mut self, path: &str, value: &Value, detail: &str) {
-        self.found.causes.push(Cause::invalid(path, value, &format!("{path} in body {detail}")));
+    fn invalid(&mut self, path: Way<'_>, value: &Value, detail: &str) {
+        self.found.causes.push(Cause::invalid(
+            path.to_string(),
+            value,
+            &format!("{path} in body {detail}"),
+        ));
     }
 
-    fn check_enum(&mut self, schema: &Value, value: &Value, path: &str) {
+    fn check_enum(&mut self, schema: &Value, value: &Value, path: Way<'_>) {
         let Some(allowed) = schema["enum"].as_array() else {
             return;
         };
         if !allowed.contains(value) {
             let texts: Vec<String> = allowed.iter().map(Value::to_string).collect();
-            self.found.causes.push(Cause::not_supported(path, value, &texts));
+            self.found.causes.push(Cause::not_supported(path.to_string(), value, &texts));
         }
     }
 
@@ -177,11 +182,11 @@ impl<'r> Walk<'r> {
         schema: &Value,
         fields: &Map<String, Value>,
         old: Option<&Value>,
-        path: &str,
+        path: Way<'_>,
     ) {
         let size = fields.len() as u64;
         if let Some(most) = schema["maxProperties"].as_u64().filter(|most| size > *most) {
-            self.found.causes.push(Cause::too_many(path, fields.len(), most));
+            self.found.causes.push(Cause::too_many(path.to_string(), fields.len(), most));
         }
         if let Some(least) = schema["minProperties"].as_u64().filter(|least| size < *least) {
             let detail = format!("should have at least {least} properties");
@@ -189,7 +194,7 @@ impl<'r> Walk<'r> {
         }
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !fields.contains_key(name) {
-                self.found.causes.push(Cause::required(join(path, name), ""));
+                self.found.causes.push(Cause::required(path.field(name).to_string(), ""));
             }
         }
         let declared = schema.get("properties");
@@ -197,15 +202,15 @@ impl<'r> Walk<'r> {
         for (name, value) in fields {
             if let Some(child) = declared.and_then(|all| all.get(name)).or(others) {
                 let old = old.and_then(|old| old.get(name));
-                self.visit(child, value, old, &join(path, name));
+                self.visit(child, value, old, path.field(name));
             }
         }
     }
 
-    fn visit_array(&mut self, schema: &Value, items: &[Value], old: Option<&Value>, path: &str) {
+    fn visit_array(&mut self, schema: &Value, items: &[Value], old: Option<&Value>, path: Way<'_>) {
         let size = items.len() as u64;
         if let Some(most) = schema["maxItems"].as_u64().filter(|most| size > *most) {
-            self.found.causes.push(Cause::too_many(path, items.len(), most));
+            self.found.causes.push(Cause::too_many(path.to_string(), items.len(), most));
         }
         if let Some(least) = schema["minItems"].as_u64().filter(|least| size < *least) {
             let detail = format!("should have at least {least} items");
@@ -214,13 +219,13 @@ impl<'r> Walk<'r> {
         if let Some(child) = schema.get("items") {
             for (index, item) in items.iter().enumerate() {
                 let old = old.and_then(|old| ratchet::old_item(schema, item, old));
-                self.visit(child, item, old, &format!("{path}[{index}]"));
+                self.visit(child, item, old, path.item(index));
             }
         }
         self.check_duplicates(schema, items, path);
     }
 
-    fn check_duplicates(&mut self, schema: &Value, items: &[Value], path: &str) {
+    fn check_duplicates(&mut self, schema: &Value, items: &[Value], path: Way<'_>) {
         let keys = schema["x-kubernetes-list-map-keys"].as_array().map(Vec::as_slice);
         let key_of = |item: &Value| match (schema["x-kubernetes-list-type"].as_str(), keys) {
             (Some("set"), _) => Some(item.clone()),
@@ -235,17 +240,17 @@ impl<'r> Walk<'r> {
         let mut seen = std::collections::BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
             let Some(key) = key_of(item) else { return };
-            if !seen.insert(key.to_string()) {
+            if !seen.insert(key.to_string()) && self.found.duplicates.len() < MOST_CAUSES {
                 self.found.duplicates.push(Cause::duplicate(format!("{path}[{index}]"), &key));
             }
         }
     }
 
-    fn check_string(&mut self, schema: &Value, text: &str, path: &str) {
+    fn check_string(&mut self, schema: &Value, text: &str, path: Way<'_>) {
         let value = json!(text);
         let length = text.chars().count() as u64;
         if let Some(most) = schema["maxLength"].as_u64().filter(|most| length > *most) {
-            self.found.causes.push(Cause::too_long(path, most));
+            self.found.causes.push(Cause::too_long(path.to_string(), most));
         }
         if let Some(least) = schema["minLength"].as_u64().filter(|least| length < *least) {
             let detail = format!("should be at least {least} chars long");
@@ -262,13 +267,13 @@ impl<'r> Walk<'r> {
         if format == Some("byte") {
             // The value is a Secret's as often as not, and an error is printed, logged and stored.
             let detail = format!("{path} in body must be of type byte: illegal base64 data");
-            self.found.causes.push(Cause::invalid_without_value(path, &detail));
+            self.found.causes.push(Cause::invalid_without_value(path.to_string(), &detail));
         } else if let Some(format) = format {
             self.invalid(path, &value, &format!("must be of type {format}: {value}"));
         }
     }
 
-    fn check_number(&mut self, schema: &Value, value: &Value, path: &str) {
+    fn check_number(&mut self, schema: &Value, value: &Value, path: Way<'_>) {
         let Some(number) = value.as_f64() else { return };
         if let Some(least) = schema["minimum"].as_f64() {
             let exclusive = schema["exclusiveMinimum"] == true;
@@ -305,7 +310,7 @@ impl<'r> Walk<'r> {
         schema: &Value,
         value: &Value,
         old: Option<&Value>,
-        path: &str,
+        path: Way<'_>,
     ) {
         let branches = |key: &str| schema[key].as_array().map(Vec::as_slice).unwrap_or_default();
         for branch in branches("allOf") {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::OBJECT_META;
 use crate::scheme::{ResourceType, Rules};
+use crate::way::Way;
 
 /// Follows `$ref`, also where it hides in an `allOf` of one (how a described reference looks).
 pub(super) fn resolve<'a>(rules: &'a Rules, mut schema: &'a Value) -> &'a Value {
@@ -48,7 +49,7 @@ pub(super) fn prune(rt: &ResourceType, object: &mut Value) -> Vec<String> {
     let rules = rt.rules();
     let mut pruner = Pruner { rules, custom: rt.custom, unknown: Vec::new() };
     if !rt.custom {
-        pruner.visit(&rt.schema, object, "");
+        pruner.visit(&rt.schema, object, Way::Start(""));
         return pruner.unknown;
     }
     // A CRD's schema does not describe the metadata, so this is checked apart.
@@ -59,11 +60,11 @@ pub(super) fn prune(rt: &ResourceType, object: &mut Value) -> Vec<String> {
         .into_iter()
         .filter_map(|key| fields.remove(key).map(|value| (key, value)))
         .collect();
-    pruner.visit(&rt.schema, object, "");
+    pruner.visit(&rt.schema, object, Way::Start(""));
     let mut metadata = Pruner { rules, custom: false, unknown: Vec::new() };
     for (key, mut value) in keep {
         if let ("metadata", Some(schema)) = (key, rules.definitions.get(OBJECT_META)) {
-            metadata.visit(schema, &mut value, "metadata");
+            metadata.visit(schema, &mut value, Way::Start("metadata"));
         }
         object[key] = value;
     }
@@ -75,12 +76,12 @@ pub(super) fn prune(rt: &ResourceType, object: &mut Value) -> Vec<String> {
 /// Prunes by a schema without references.
 pub(super) fn prune_alone(schema: &Value, value: &mut Value) -> Vec<String> {
     let mut pruner = Pruner { rules: &Rules::none(), custom: true, unknown: Vec::new() };
-    pruner.visit(schema, value, "");
+    pruner.visit(schema, value, Way::Start(""));
     pruner.unknown
 }
 
 impl Pruner<'_> {
-    fn visit(&mut self, schema: &Value, value: &mut Value, path: &str) {
+    fn visit(&mut self, schema: &Value, value: &mut Value, path: Way<'_>) {
         let schema = resolve(self.rules, schema);
         match value {
             Value::Array(items) => {
@@ -88,7 +89,7 @@ impl Pruner<'_> {
                     return;
                 };
                 for (index, item) in items.iter_mut().enumerate() {
-                    self.visit(item_schema, item, &format!("{path}[{index}]"));
+                    self.visit(item_schema, item, path.item(index));
                 }
             }
             Value::Object(fields) => self.visit_fields(schema, fields, path),
@@ -96,7 +97,7 @@ impl Pruner<'_> {
         }
     }
 
-    fn visit_fields(&mut self, schema: &Value, fields: &mut Map<String, Value>, path: &str) {
+    fn visit_fields(&mut self, schema: &Value, fields: &mut Map<String, Value>, path: Way<'_>) {
         let described = schema.get("properties").is_some()
             || schema.get("additionalProperties").is_some_and(Value::is_object);
         let free = flag(schema, "x-kubernetes-preserve-unknown-fields")
@@ -105,15 +106,15 @@ impl Pruner<'_> {
         let embedded = flag(schema, "x-kubernetes-embedded-resource");
         let names: Vec<String> = fields.keys().cloned().collect();
         for name in names {
-            let at = join(path, &name);
+            let at = path.field(&name);
             match (field_schema(schema, &name), fields.get_mut(&name)) {
-                (Some(child), Some(value)) => self.visit(child, value, &at),
+                (Some(child), Some(value)) => self.visit(child, value, at),
                 _ if free => {}
                 _ if embedded && ["apiVersion", "kind", "metadata"].contains(&name.as_str()) => {}
                 _ => {
                     fields.remove(&name);
                     if self.unknown.len() < MOST_UNKNOWN {
-                        self.unknown.push(at);
+                        self.unknown.push(at.to_string());
                     }
                 }
             }

@@ -27,6 +27,28 @@ fn lists_of_objects_merge_by_their_key_and_new_ones_come_first() {
 }
 
 #[test]
+fn very_long_lists_are_merged_in_no_time() {
+    // Comparing each with each would be ten thousand million comparisons.
+    let many: Vec<String> = (0..100_000).rev().map(|n| format!("f{n}")).collect();
+    let object = json!({"metadata": {"finalizers": ["f7", "z"]}});
+    let patch = json!({"metadata": {"finalizers": many, "$setElementOrder/finalizers": many}});
+    let merged = patched(object, patch).unwrap_or_default();
+    let list = merged["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    assert_eq!((list.len(), &list[0], &list[100_000]), (100_001, &json!("f99999"), &json!("z")));
+    let all = json!({"metadata": {"finalizers": list}});
+    let gone = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": many}});
+    assert_eq!(patched(all, gone), Ok(json!({"metadata": {"finalizers": ["z"]}})));
+    let named: Vec<Value> = (0..30_000).map(|n| json!({"name": format!("c{n}")})).collect();
+    let pod = json!({"spec": {"containers": [{"name": "c1", "image": "a"}]}});
+    let merged = patched(pod, json!({"spec": {"containers": named}})).unwrap_or_default();
+    assert_eq!(merged["spec"]["containers"][1], json!({"name": "c1", "image": "a"}));
+    let gone: Vec<Value> =
+        (0..30_000).map(|n| json!({"name": format!("c{n}"), "$patch": "delete"})).collect();
+    let left = patched(merged, json!({"spec": {"containers": gone}}));
+    assert_eq!(left, Ok(json!({"spec": {"containers": []}})));
+}
+
+#[test]
 fn elements_and_nested_elements_are_deleted_by_directive() {
     let found = containers(json!([{"name": "a", "$patch": "delete"}]));
     assert_eq!(found, Ok(json!([{"name": "b", "image": "b:1"}])));

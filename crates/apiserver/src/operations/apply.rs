@@ -24,6 +24,7 @@ impl LogicalCluster {
         let context = self.context(rt, namespace, options);
         let mut admitted = crud::apply_new(&context, name, config, birth)?;
         self.allocate(rt, &mut admitted.object, None)?;
+        self.receive_pod(rt, &mut admitted.object)?;
         let told = self.admit(target, Asked::create(&admitted.object, options))?;
         admitted.warnings.extend(told);
         match self.store(target, Expect::Absent, Some(admitted.object), options).await {

@@ -228,6 +228,7 @@ impl LogicalCluster {
         let body = call.document()?;
         let (target, part) = (call.target(), call.part());
         if kind == BodyKind::ApplyPatch && part == Part::Main && self.stored(target).is_err() {
+            self.authorize_creation(call.who, call.info)?;
             self.check_grant(call.who, call.rt, target.namespace, &body.value)?;
             if let Some(written) = self.create_applied(target, &body, call.options).await? {
                 return Ok(self.written_response(StatusCode::CREATED, call, &written));

@@ -155,3 +155,17 @@ async fn kubectl_applies_on_the_server_and_takes_over_what_it_applied_before() {
     let (success, text) = served.run("diff --server-side -f widget.yaml").await;
     assert!(!success && text.contains("+  size: 6"), "{text}");
 }
+
+#[tokio::test]
+async fn a_pod_that_is_applied_is_received_as_one_that_is_created() {
+    let (_server, cluster) = in_memory().await;
+    let pods: Api<DynamicObject> = Api::default_namespaced_with(
+        client(&cluster),
+        &kube::core::ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&()),
+    );
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+        "spec": {"serviceAccountName": "nobody", "containers": [{"name": "c", "image": "i"}]}});
+    let applied = pods.patch("p", &PatchParams::apply("one"), &Patch::Apply(pod)).await;
+    let Err(kube::Error::Api(status)) = applied else { panic!("it is accepted") };
+    assert_eq!(status.code, 403, "{}", status.message);
+}

@@ -249,3 +249,30 @@ async fn kubectl_brings_a_kind_and_explains_it() {
     let (found, text) = served.run("get ones").await;
     assert!(!found, "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_policy_keeps_the_instances_of_a_kind_that_goes() {
+    let (_server, cluster) = in_memory().await;
+    establish(&cluster, &Ship::crd()).await;
+    let ships: Api<Ship> = Api::default_namespaced(client(&cluster));
+    let ship = Ship::new("anna", ShipSpec { crew: 3 });
+    ships.create(&PostParams::default(), &ship).await.expect("created");
+    let group = "admissionregistration.k8s.io";
+    let policy = json!({"apiVersion": format!("{group}/v1"), "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "stay"}, "spec": {
+            "matchConstraints": {"resourceRules": [{"apiGroups": ["sea.example.com"],
+                "apiVersions": ["*"], "operations": ["DELETE"], "resources": ["*"]}]},
+            "validations": [{"expression": "false"}]}});
+    let binding = json!({"apiVersion": format!("{group}/v1"),
+        "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "stay"},
+        "spec": {"policyName": "stay", "validationActions": ["Deny"]}});
+    let policies = ResourceRef::new(group, "v1", "validatingadmissionpolicies");
+    let bindings = ResourceRef::new(group, "v1", "validatingadmissionpolicybindings");
+    cluster.put(&policies, policy).await.expect("put");
+    cluster.put(&bindings, binding).await.expect("put");
+    assert!(ships.delete("anna", &DeleteParams::default()).await.is_err(), "the policy holds");
+    let name = Ship::crd().name_any();
+    cluster.delete(&CRDS, None, &name).await.expect("deleted");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(cluster.get(&CRDS, None, &name).await.is_none(), "it is not kept");
+}

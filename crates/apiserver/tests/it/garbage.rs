@@ -206,3 +206,22 @@ async fn an_event_ends_an_hour_after_its_last_word() {
     minutes(2).await;
     assert!(cluster.get(&events, Some("default"), "e").await.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_there_as_owner_under_both_its_groups() {
+    let (_server, cluster) = in_memory().await;
+    let events = ResourceRef::new("", "v1", "events");
+    let event = json!({"apiVersion": "v1", "kind": "Event",
+        "metadata": {"name": "e", "namespace": "default"},
+        "involvedObject": {"kind": "Pod", "namespace": "default", "name": "p"}});
+    let owner = cluster.put(&events, event).await.expect("put");
+    let mut child = owned("child", &owner, false);
+    child["metadata"]["ownerReferences"][0]["kind"] = json!("Event");
+    child["metadata"]["ownerReferences"][0]["apiVersion"] = json!("events.k8s.io/v1");
+    cluster.put(&CONFIG_MAPS, child).await.expect("put");
+    settled().await;
+    assert!(there(&cluster, "child").await);
+    cluster.delete(&events, Some("default"), "e").await.expect("deleted");
+    settled().await;
+    assert!(!there(&cluster, "child").await);
+}

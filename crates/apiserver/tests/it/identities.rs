@@ -115,3 +115,51 @@ async fn the_administrator_may_be_somebody_else_and_a_user_may_not() {
     assert_eq!(send(crate::support::TOKEN, "alice").await, 200);
     assert_eq!(send("alice", "bob").await, 403);
 }
+
+async fn send_with(
+    cluster: &LogicalCluster,
+    token: &str,
+    request: http::request::Builder,
+    body: Option<Value>,
+) -> u16 {
+    use tower::ServiceExt as _;
+    let bytes = bytes::Bytes::from(body.map(|body| body.to_string()).unwrap_or_default());
+    let request = request
+        .header("Authorization", format!("Bearer {token}"))
+        .body(http_body_util::Full::new(bytes))
+        .expect("a request");
+    cluster.service().oneshot(request).await.expect("infallible").status().as_u16()
+}
+
+#[tokio::test]
+async fn who_may_only_patch_makes_nothing_by_an_apply() {
+    let (_server, cluster) = with_alice().await;
+    let alice = json!({"kind": "User", "name": "alice"});
+    grant(&cluster, &json!(["get", "patch"]), &alice).await;
+    let apply = |name: &str| {
+        http::Request::patch(format!("{MAPS}/{name}?fieldManager=m"))
+            .header("Content-Type", "application/apply-patch+yaml")
+    };
+    let body = |name: &str| Some(config_map("default", name));
+    assert_eq!(send_with(&cluster, "alice", apply("new"), body("new")).await, 403);
+    assert!(cluster.get(&CONFIG_MAPS, Some("default"), "new").await.is_none());
+    let admin = crate::support::TOKEN;
+    assert_eq!(send_with(&cluster, admin, apply("old"), body("old")).await, 201);
+    assert_eq!(send_with(&cluster, "alice", apply("old"), body("old")).await, 200);
+}
+
+#[tokio::test]
+async fn a_name_to_impersonate_that_cannot_be_read_is_refused() {
+    let (_server, cluster) = with_alice().await;
+    let send = async |header: &str, value: &[u8]| {
+        let value = http::HeaderValue::from_bytes(value).expect("a value");
+        let request = http::Request::get(MAPS).header(header, value);
+        send_with(&cluster, crate::support::TOKEN, request, None).await
+    };
+    assert_eq!(send("Impersonate-User", "jörg".as_bytes()).await, 403, "he may do nothing");
+    assert_eq!(send("Impersonate-User", b"j\xf6rg").await, 400);
+    assert_eq!(send("Impersonate-Group", b"\xff").await, 400);
+    assert_eq!(send("Impersonate-User", b"").await, 500);
+    grant(&cluster, &json!(["list"]), &json!({"kind": "User", "name": "jörg"})).await;
+    assert_eq!(send("Impersonate-User", "jörg".as_bytes()).await, 200);
+}

@@ -71,3 +71,21 @@ async fn clusters_do_not_see_each_other_and_one_can_go_for_good() {
     assert_eq!(server.stored_clusters(), ["two"]);
     assert!(server.cluster("two").is_none(), "stored, but nobody has added it yet");
 }
+
+#[tokio::test]
+async fn a_dry_run_looks_at_the_namespace_too() {
+    let (_server, cluster) = in_memory().await;
+    let maps = |namespace: &str| format!("/api/v1/namespaces/{namespace}/configmaps?dryRun=All");
+    let send = async |namespace: &str| {
+        let body = Some(crate::support::config_map(namespace, "a"));
+        crate::support::send_json(&cluster, "POST", &maps(namespace), body).await.0
+    };
+    assert_eq!(send("default").await, 201);
+    assert_eq!(send("nowhere").await, 404);
+    let mut held = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ns"}});
+    held["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    cluster.put(&crate::support::NAMESPACES, held).await.expect("put");
+    assert_eq!(send("ns").await, 201);
+    cluster.delete(&crate::support::NAMESPACES, None, "ns").await.expect("marked");
+    assert_eq!(send("ns").await, 403);
+}

@@ -138,3 +138,28 @@ async fn a_cluster_that_stays_is_edited_freely() {
         patch(&api, "prod", change).await.expect("an edit");
     }
 }
+
+#[tokio::test]
+async fn another_version_of_a_kind_leads_around_no_policy() {
+    let (_server, cluster) = crate::support::in_memory().await;
+    for (policy, wanted) in [("Exact", 201), ("Equivalent", 422)] {
+        let policy = json!({"apiVersion": format!("{GROUP}/v1"),
+            "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "p"},
+            "spec": {"matchConstraints": {"matchPolicy": policy, "resourceRules": [{
+                    "apiGroups": ["autoscaling"], "apiVersions": ["v2"],
+                    "operations": ["CREATE"], "resources": ["horizontalpodautoscalers"]}]},
+                "validations": [{"expression": "object.apiVersion != 'autoscaling/v2'"}]}});
+        let binding = json!({"apiVersion": format!("{GROUP}/v1"),
+            "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "p"},
+            "spec": {"policyName": "p", "validationActions": ["Deny"]}});
+        cluster.put(&POLICIES, policy).await.expect("put");
+        cluster.put(&BINDINGS, binding).await.expect("put");
+        let scaler = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "a"}, "spec": {"maxReplicas": 3, "scaleTargetRef":
+                {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}}});
+        let path = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers?dryRun=All";
+        let (status, answer) =
+            crate::support::send_json(&cluster, "POST", path, Some(scaler)).await;
+        assert_eq!(status, wanted, "{answer}");
+    }
+}

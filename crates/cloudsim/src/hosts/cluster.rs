@@ -7,9 +7,8 @@ use serde_json::json;
 
 use super::deed::{Deed, Fail};
 use super::service::Scene;
-use super::state::{Node, Role, Site, Store, sha256};
+use super::state::{Node, Role, Site, sha256};
 use super::tokens;
-use crate::state::digest_hex;
 
 const REFUSED: &str = "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?";
 
@@ -26,17 +25,11 @@ impl Scene {
         }
         match deed.name.as_str() {
             "read-cluster" => Ok(self.read_cluster()),
-            "read-kubeconfig" => {
-                let text = "apiVersion: v1\nkind: Config\nclusters: [{cluster: {server: 'https://127.0.0.1:6443'}}]\n";
-                Ok(vec![format!("kubeconfig={}", STANDARD.encode(text))])
-            }
-            "save-snapshot" => self.save_snapshot(deed),
             "cordon" => self.cordon(deed),
             "uncordon" => self.uncordon(deed),
             "drain" => self.drain(deed),
             "delete-node" => self.delete_node(deed),
             "mint-token" => self.mint_token(deed),
-            "rotate-token" => self.rotate_token(),
             other => Err(Fail::new("bug", format!("the simulation knows no deed {other}"))),
         }
     }
@@ -103,24 +96,6 @@ impl Scene {
         format!("node={told}")
     }
 
-    fn save_snapshot(&mut self, deed: &Deed) -> Said {
-        let name = deed.text("name")?;
-        if let Some((file, _, _)) =
-            self.host.snapshots.iter().find(|(file, _, _)| file.starts_with(&format!("{name}-")))
-        {
-            return Ok(vec![snapshot(file), "changed=no".to_owned()]);
-        }
-        if !self.site().is_some_and(|site| site.store == Store::Etcd) {
-            return Err(Fail::new("snapshot", "etcd datastore disabled"));
-        }
-        if !self.answers_here() || self.host.free_kib == 0 {
-            return Err(Fail::new("snapshot", REFUSED));
-        }
-        let file = format!("{name}-{}-{}", self.host.node_name(), self.now.as_second());
-        self.host.snapshots.push((file.clone(), 4096, self.now.as_second()));
-        Ok(vec![snapshot(&file), "changed=yes".to_owned()])
-    }
-
     /// A node by the name that a deed gives; `None`: there is no such node.
     fn named(&mut self, deed: &Deed) -> Result<Option<&mut Node>, Fail> {
         let (name, now) = (deed.text("node")?.to_owned(), self.now);
@@ -182,23 +157,10 @@ impl Scene {
         let until = now.as_second().saturating_add(seconds);
         Ok(vec![format!("token={}", tokens::issue(&site.key, until))])
     }
-
-    fn rotate_token(&mut self) -> Said {
-        let now = self.now;
-        let site = self.open_site()?;
-        site.password = digest_hex(&format!("{} {now}", site.password), 32);
-        let token = self.site().map(|site| self.full_token(site));
-        self.host.token = token;
-        Ok(changed(true))
-    }
 }
 
 fn absent(deed: &Deed) -> Said {
     Err(Fail::new("absent", format!("node {}", deed.text("node")?)))
-}
-
-fn snapshot(file: &str) -> String {
-    format!("snapshot=/var/lib/rancher/k3s/server/db/snapshots/{file}")
 }
 
 fn second(at: Timestamp) -> String {

@@ -204,7 +204,6 @@ impl Scene {
         host.enabled.clear();
         host.parts.clear();
         host.images.clear();
-        host.snapshots.clear();
         (host.token, host.certified, host.marker) = (None, None, None);
         let (key, was) = (host.key.clone(), host.data.take());
         if let Some(site) = was.and_then(|(site, _)| self.sites.get_mut(&site)) {

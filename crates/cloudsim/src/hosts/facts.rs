@@ -20,6 +20,13 @@ const CERTIFICATES: [(&str, &[&str]); 2] = [
     ("agent", &["agent/serving-kubelet.crt", "agent/client-kubelet.crt"]),
 ];
 
+const AUTHORITIES: [&str; 4] = [
+    "server/tls/client-ca.crt",
+    "server/tls/client-ca.nochain.crt",
+    "server/tls/server-ca.crt",
+    "server/tls/server-ca.nochain.crt",
+];
+
 /// The architecture of a host in the kernel's words.
 fn machine(host: &str) -> &'static str {
     if host.split(['.', '-']).any(|word| word == "arm64") { "aarch64" } else { "x86_64" }
@@ -145,9 +152,12 @@ impl Scene {
             for (_, files) in CERTIFICATES.iter().filter(|(word, _)| of_role(word)) {
                 lines.extend(files.iter().map(|file| format!("cert={file} {der}")));
             }
-        }
-        for (name, bytes, when) in host.snapshots.iter().rev().take(50) {
-            lines.push(format!("snapshot={bytes} {when} {name}"));
+            if *role == Role::Server {
+                // Ten years, as K3s's own.
+                let ends = made.checked_add(CERTIFIED * 10).unwrap_or(made);
+                let der = STANDARD.encode(certificate::der(made, ends));
+                lines.extend(AUTHORITIES.iter().map(|file| format!("cert={file} {der}")));
+            }
         }
     }
 

@@ -195,9 +195,6 @@ pub(crate) struct Host {
     /// What others join with, as this server has it.
     #[serde(default)]
     pub(super) token: Option<String>,
-    /// Names of files with their sizes and instants.
-    #[serde(default)]
-    pub(super) snapshots: Vec<(String, u64, i64)>,
     /// When its certificates were made.
     #[serde(default)]
     pub(super) certified: Option<Timestamp>,
@@ -224,7 +221,6 @@ impl Host {
             runs: BTreeMap::new(),
             data: None,
             token: None,
-            snapshots: Vec::new(),
             certified: None,
         }
     }

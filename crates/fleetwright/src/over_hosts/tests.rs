@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::real::{Inward, OverTls};
 
-/// Leads to a port of this machine, or nowhere.
+/// Leads to a port of this machine, to one who accepts and says nothing (port 0), or nowhere.
 #[derive(Debug)]
 struct Hosts(Option<u16>);
 
@@ -56,6 +56,14 @@ impl Provider for Hosts {
     }
     async fn dial(&self, _: &Access, _: &Address) -> Result<Box<dyn MemberStream>, CloudError> {
         let port = self.0.ok_or_else(nowhere)?;
+        if port == 0 {
+            let (ours, theirs) = tokio::io::duplex(4096);
+            tokio::spawn(async move {
+                let _open = theirs;
+                std::future::pending::<()>().await;
+            });
+            return Ok(Box::new(ours));
+        }
         let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|_gone| nowhere())?;
         Ok(Box::new(stream))
     }
@@ -161,6 +169,16 @@ async fn a_member_behind_its_hosts_is_reached_over_their_stream_and_proven_by_it
     assert!(told.contains("certificate"), "{told}");
     let told = version(&member(endpoint, &authority, None), false).await.expect_err("no host");
     assert!(told.contains("no route to s1"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_accepts_and_says_nothing_is_given_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, authority) = api(folder.path(), "k3s-17.store.example").await;
+    let silent = member("https://k3s-17.store.example:6443", &authority, Some(0));
+    let told = tokio::time::timeout(Duration::from_secs(120), version(&silent, false)).await;
+    let told = told.expect("an end").expect_err("no answer");
+    assert!(told.contains("deadline has elapsed"), "{told}");
 }
 
 #[tokio::test]

@@ -245,6 +245,12 @@ fn what_files_mean_is_rendered_without_a_hub_and_without_a_cloud() {
             "pool sys",
             "pool web",
             "maintenance configuration aksManagedNodeOSUpgradeSchedule",
+            "control plane",
+            "agent store-17-till-1",
+            "agent store-17-till-2",
+            "server store-17-s1",
+            "server store-17-s2",
+            "server store-17-s3",
         ]
     );
     assert_eq!(documents[0]["request"]["version"], "1.34");

@@ -83,6 +83,7 @@ fn kubectl_gets_watches_applies_waits_describes_and_deletes() {
             ["payments", "payments-eu", "eks", "eu-west-1", "1.34", "True", "True", "4", "1/1"],
             ["retail", "retail-us", "eks", "us-east-1", "1.34", "True", "True", "3", "1/1"],
             ["retail", "retail-we", "aks", "westeurope", "1.34.2", "True", "True", "5", "1/1"],
+            ["retail", "store-17", "k3s", "v1.34.2+k3s1", "True", "True", "5", "1/1", "NoDrift"],
         ]
     );
 
@@ -125,8 +126,8 @@ fn kubectl_gets_watches_applies_waits_describes_and_deletes() {
     let names: Vec<&str> = left.iter().map(|one| one.region.as_str()).collect();
     assert_eq!(
         names,
-        ["eu-west-1", region, "westeurope"],
-        "retail-us and retail-we live, third is gone, payments-eu was let go"
+        ["eu-west-1", region, "westeurope", ""],
+        "retail-us, retail-we and store-17 live, third is gone, payments-eu was let go"
     );
     assert!(left[0].tags.contains_key("fleetwright.dev/released"), "{:?}", left[0].tags);
 }

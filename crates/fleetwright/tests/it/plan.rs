@@ -8,7 +8,7 @@ fn changes_are_code_two_and_nothing_is_made() {
     let ran = user.run(&["plan", "--simulate", "-f", &example()]).expect(2);
     let text = ran.stdout();
     assert!(text.starts_with("fleetwright 0.1.0   SIMULATED"), "{text}");
-    let expected = "3 of 3 clusters · 9 cloud writes (3 now, 6 wait) · 0 deletes · nothing else touched    (-o markdown for a pull request)\n";
+    let expected = "4 of 4 clusters · 14 cloud writes (4 now, 10 wait) · 0 deletes · nothing else touched    (-o markdown for a pull request)\n";
     assert!(text.ends_with(expected), "{text}");
     assert!(text.contains("waits: control plane"), "{text}");
     assert!(!user.data().exists(), "a plan makes no folder");
@@ -21,7 +21,7 @@ fn against_a_running_hub_it_is_code_zero_once_all_is_there() {
     running.until_it_says("Leave this running");
     let ran = user.run(&["plan", "--simulate", "-f", &example()]).expect(0);
     let expected =
-        "0 of 3 clusters · 0 cloud writes (0 now, 0 wait) · 0 deletes · nothing else touched\n";
+        "0 of 4 clusters · 0 cloud writes (0 now, 0 wait) · 0 deletes · nothing else touched\n";
     assert!(ran.stdout().ends_with(expected), "{}", ran.stdout());
 
     let looser =
@@ -29,7 +29,7 @@ fn against_a_running_hub_it_is_code_zero_once_all_is_there() {
     let kubeconfig = user.data().join("kubeconfig");
     let kubeconfig = kubeconfig.to_str().expect("UTF-8");
     let ran = user.run(&["plan", "--kubeconfig", kubeconfig, "-f", &looser]).expect(2);
-    let expected = "3 of 3 clusters · 0 cloud writes (0 now, 0 wait) · 0 deletes · 3 writes on members · nothing else touched    (-o markdown for a pull request)\n";
+    let expected = "4 of 4 clusters · 0 cloud writes (0 now, 0 wait) · 0 deletes · 4 writes on members · nothing else touched    (-o markdown for a pull request)\n";
     assert!(ran.stdout().ends_with(expected), "{}", ran.stdout());
     assert!(ran.stdout().contains("SIMULATED"), "{}", ran.stdout());
 
@@ -87,7 +87,7 @@ fn without_credentials_a_plan_fails_rather_than_seeing_no_change() {
     let ran = user.run(&["plan", "-f", &example()]).expect(1);
     let text = ran.stdout();
     assert!(text.starts_with("payments/payments-eu  ! sts:GetCallerIdentity: "), "{text}");
-    assert_eq!(text.lines().count(), 4, "one line a cluster: {text}");
+    assert_eq!(text.lines().count(), 5, "one line a cluster: {text}");
     assert!(text.contains("give Fleetwright AWS credentials"), "{text}");
     assert!(!text.contains("SIMULATED"), "{text}");
 }

@@ -21,11 +21,13 @@ use crate::fixture::{User, example_text};
 const LEASES: ResourceRef = ResourceRef::new("coordination.k8s.io", "v1", "leases");
 const CONFIG_MAPS: ResourceRef = ResourceRef::new("", "v1", "configmaps");
 const CLUSTERS: ResourceRef = ResourceRef::new("fleetwright.dev", "v1alpha1", "managedclusters");
-const EXAMPLE: [&str; 5] = [
+const EXAMPLE: [&str; 7] = [
     "10-account.yaml",
     "11-azure-account.yaml",
+    "12-hosts-account.yaml",
     "20-clusters.yaml",
     "21-aks-cluster.yaml",
+    "22-k3s-cluster.yaml",
     "30-policy.yaml",
 ];
 const TOKEN: &str = "the-administrators-token";
@@ -97,7 +99,7 @@ impl Server {
                 cluster["status"]["conditions"].as_array().cloned().unwrap_or_default();
             conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
         };
-        clusters.len() == 3 && clusters.iter().all(is_ready)
+        clusters.len() == 4 && clusters.iter().all(is_ready)
     }
 }
 

@@ -10,9 +10,13 @@ fn once(user: &User) -> crate::fixture::Ran {
     user.run(&["up", "--simulate", "--once", "--listen", "127.0.0.1:0", "-f", &example()])
 }
 
-/// Regions and pools of the example.
-const EXAMPLE: [(&str, &str); 3] =
-    [("eu-west-1", "general"), ("us-east-1", "batch, web"), ("westeurope", "sys, web")];
+/// Regions and pools of the example; of the cluster on hosts its nodes.
+const EXAMPLE: [(&str, &str); 4] = [
+    ("eu-west-1", "general"),
+    ("us-east-1", "batch, web"),
+    ("westeurope", "sys, web"),
+    ("", "store-17-s1, store-17-s2, store-17-s3, store-17-till-1, store-17-till-2"),
+];
 
 /// Regions and pools; all must be active.
 fn names(clusters: &[SimCluster]) -> Vec<(&str, String)> {
@@ -33,46 +37,25 @@ fn once_ends_in_a_ready_table_and_a_second_one_creates_nothing() {
         first.starts_with("fleetwright 0.1.0   SIMULATED: reads no credentials, calls no cloud"),
         "{first}"
     );
-    assert!(first.contains("applied 6 objects"), "{first}");
-    assert!(first.contains("Ready 4/4 in "), "{first}");
+    assert!(first.contains("applied 9 objects"), "{first}");
+    assert!(first.contains("Ready 5/5 in "), "{first}");
     let table = first.split_once("\n\n").map(|(_, table)| table).unwrap_or_default();
     let expected = "\
-CLUSTER               PROVIDER  REGION      VERSION  READY  SYNCED  NODES  POLICY
-payments/payments-eu  eks       eu-west-1   1.34     True   True    4      1/1
-retail/retail-us      eks       us-east-1   1.34     True   True    3      1/1
-retail/retail-we      aks       westeurope  1.34.2   True   True    5      1/1
+CLUSTER               PROVIDER  REGION      VERSION       READY  SYNCED  NODES  POLICY
+payments/payments-eu  eks       eu-west-1   1.34          True   True    4      1/1
+retail/retail-us      eks       us-east-1   1.34          True   True    3      1/1
+retail/retail-we      aks       westeurope  1.34.2        True   True    5      1/1
+retail/store-17       k3s                   v1.34.2+k3s1  True   True    5      1/1
 
 POLICY    READY  COMPLIANT
-baseline  True   3/3
+baseline  True   4/4
 ";
     assert_eq!(table, expected);
     let made = user.inventory();
     assert_eq!(names(&made), EXAMPLE.map(|(region, pools)| (region, pools.to_owned())));
 
     let second = once(&user).expect(0).stdout();
-    assert!(second.contains("6 objects as declared"), "{second}");
-    assert_eq!(user.inventory(), made, "nothing was made anew");
-}
-
-/// Three servers that join one by one, and two agents.
-#[test]
-fn a_cluster_on_simulated_hosts_becomes_ready_and_a_second_up_changes_nothing() {
-    let user = User::new();
-    let stores = format!("{}/../stores", example());
-    let up = || {
-        let args = ["up", "--simulate", "--once", "--listen", "127.0.0.1:0", "-f", &stores];
-        user.run(&args).expect(0).stdout()
-    };
-    let first = up();
-    assert!(first.contains("applied 3 objects"), "{first}");
-    let row = "retail/store-17  k3s               v1.34.2+k3s1  True   True    5";
-    assert!(first.contains(row), "{first}");
-    let made = user.inventory();
-    let nodes: Vec<&str> = made[0].nodegroups.iter().map(|node| node.name.as_str()).collect();
-    let expected =
-        ["store-17-s1", "store-17-s2", "store-17-s3", "store-17-till-1", "store-17-till-2"];
-    assert_eq!((made.len(), nodes.as_slice()), (1, expected.as_slice()));
-    assert!(up().contains("3 objects as declared"));
+    assert!(second.contains("9 objects as declared"), "{second}");
     assert_eq!(user.inventory(), made, "nothing was made anew");
 }
 
@@ -85,7 +68,7 @@ fn killed_at_any_moment_the_next_up_ends_the_same() {
         running.kill();
     }
     let last = once(&user).expect(0).stdout();
-    assert!(last.contains("Ready 4/4 in "), "{last}");
+    assert!(last.contains("Ready 5/5 in "), "{last}");
     let made = user.inventory();
     assert_eq!(names(&made), EXAMPLE.map(|(region, pools)| (region, pools.to_owned())));
 }

@@ -2,13 +2,14 @@
 
 use fleetwright_plan::{Change, ChangeKind, Difference, Upgrade};
 
-use super::judge::{Verdict, named, refused, renewal};
+use super::judge::{KEPT, Verdict, named, refused, renewal};
 use super::scene::{Host, Scene, Standing};
 use super::servers::{Servers, is_up, own_version};
 use super::stage::{Stage, minor};
 use super::turn::{REMOVE, Turn, is_drained, is_in_turn, later, one};
 use crate::body::Deed;
 use crate::hosts::{Cause, K3sVersion};
+use crate::wanted::has_data;
 
 pub(super) fn changes(scene: &Scene<'_>, servers: &Servers) -> Vec<Change> {
     let Some(stage) = &servers.stage else { return Vec::new() };
@@ -71,10 +72,21 @@ impl Work<'_> {
         self.changes.push(change);
     }
 
-    /// Now, if one more may be disturbed.
+    /// Now, if one more may be disturbed and no server comes before it.
     fn in_turn(&mut self, host: &Host, change: Change) {
-        let why = match (&self.servers.pending, self.left) {
-            (Some(pending), _) => Some(pending.clone()),
+        self.behind(self.servers.pending.clone(), host, change);
+    }
+
+    /// The same for one that goes for good: no window governs that, so it waits for a server whose turn has begun, but for none
+    /// whose turn may be held up by a window.
+    fn leave_in_turn(&mut self, host: &Host, change: Change) {
+        let begun = self.scene.servers.iter().find(|server| is_in_turn(server)).map(named);
+        self.behind(begun, host, change);
+    }
+
+    fn behind(&mut self, server: Option<String>, host: &Host, change: Change) {
+        let why = match (server, self.left) {
+            (Some(server), _) => Some(server),
             (None, 0) => Some(self.begun.clone().unwrap_or_else(|| "another agent".to_owned())),
             (None, _) => None,
         };
@@ -185,6 +197,11 @@ impl Work<'_> {
     }
 
     fn leave(&mut self, host: &Host) {
+        if host.facts.as_ref().is_some_and(has_data) {
+            let why = format!("it was a server, and the cluster's data may lie there only; {KEPT}");
+            let kind = refused(host, "absent", "a server's data", &why);
+            return self.changes.push(Change { resource: host.resource(), kind });
+        }
         let delete = Change { resource: host.resource(), kind: ChangeKind::Delete };
         match &host.node {
             Some(node) if node.ready && !is_drained(node, REMOVE) => {
@@ -192,7 +209,7 @@ impl Work<'_> {
                 let version = self.version();
                 let work = ("drain", Deed::Empty);
                 let change = self.scene.work(host, work, (version, differences));
-                if is_in_turn(host) { self.push(change) } else { self.in_turn(host, change) }
+                if is_in_turn(host) { self.push(change) } else { self.leave_in_turn(host, change) }
             }
             _ => self.push(delete),
         }

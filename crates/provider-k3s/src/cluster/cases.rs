@@ -6,7 +6,7 @@
 //!
 //! A host is `NAME HOW [WORD…]`. HOW: `up` (ours, as declared), `marked` (ours, nothing on it), `down` (ours, K3s stopped), `bare`,
 //! `strange` (K3s without a marker), `other` (marked for somebody else), `earlier` (for a predecessor), `released`, `unseen`,
-//! `away`, `given-up`. Words: `v=RELEASE` of what it runs, `file` (another configuration), `token` (of another cluster),
+//! `away`, `given-up`, `forgotten` (a node, and neither declared nor noted). Words: `v=RELEASE` of what it runs, `file` (another configuration), `token` (of another cluster),
 //! `unready`, `learner`, `no-node`, `cordoned`, `note=WHAT` (ours, `_` for a blank), `moving`, `crashing`, `old` (certificates), `small`
 //! (too little memory), `sent` (binaries have arrived), `agent`/`server` for one that is not declared. `no-view` alone: no server answers.
 
@@ -178,6 +178,9 @@ impl<'a> Line<'a> {
             let other = Digest::of("another");
             facts.server_token = Some(if self.has("token") { other } else { token() });
         }
+        if self.has("was-server") {
+            facts.data.insert(Datastore::Etcd);
+        }
         facts.units = [format!("{}.service", role.service())].into();
         facts.settings = [("node-name".to_owned(), self.name.to_owned())].into();
         let state = match self.how {
@@ -226,8 +229,8 @@ impl<'a> Line<'a> {
                 disruption: Disruption::Held,
             }
             .wanted();
-            for (file, how) in wanted.files {
-                facts.files.insert(file, seen(file, how.digest));
+            for (file, digest) in wanted.files {
+                facts.files.insert(file, seen(file, digest));
             }
         }
         let unit = ManagedFile::Unit(role);
@@ -279,7 +282,7 @@ fn snapshot(desired: &DesiredCluster, lines: &[&str]) -> Snapshot {
     let mut fresh = BTreeMap::new();
     let mut servers: Vec<HostFacts> = Vec::new();
     let now = bare_facts().epoch_s;
-    for line in &lines {
+    for line in lines.iter().filter(|line| line.how != "forgotten") {
         let key = part_key(line.role(), line.name);
         let lies = matches!(line.how, "unseen" | "away" | "given-up");
         let facts = (!lies).then(|| line.facts(desired, line.name == "s1"));
@@ -426,6 +429,11 @@ fn check(text: &str) {
 #[test]
 fn beginnings_and_joins() {
     check(include_str!("cases/joins.txt"));
+}
+
+#[test]
+fn data_that_is_kept() {
+    check(include_str!("cases/kept.txt"));
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use fleetwright_plan::{ChangeKind, Difference};
 
 use super::scene::{Host, Scene};
+use crate::body::Store;
 use crate::hosts::{
     Cause, Disruption, HostFacts, K3sVersion, Next, Role, ServiceState, Wanted, next,
 };
-use crate::wanted::Inputs;
+use crate::wanted::{Inputs, foreign_data};
 
 /// A certificate is renewed by a restart from 90 days before its end on (K3s's documentation, "k3s certificate"); we wait a
 /// little longer, so that one restart is enough.
@@ -14,6 +15,9 @@ const RENEW_S: i64 = 80 * 24 * 3600;
 /// K3s makes certificates for a year: one that ends later than this was made at a start not long ago, and another start would
 /// not renew what that one left.
 const RECENT_S: i64 = 300 * 24 * 3600;
+
+/// What a person does with data that we do not remove.
+pub(crate) const KEPT: &str = "declare it as a server again, or uninstall K3s there by hand (k3s-uninstall.sh) if its data may go";
 
 /// What is due.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +78,29 @@ impl Scene<'_> {
         })
     }
 
+    /// Why a server that has no node in the cluster that answers carries another one; `None`: nothing tells so.
+    pub(super) fn holds_another(&self, host: &Host) -> Option<&'static str> {
+        let facts = host.facts.as_ref().filter(|_| host.has_run() && host.node.is_none())?;
+        self.view()?;
+        foreign_data(facts, self.seen.token.as_ref())
+    }
+
+    /// Why a server that has no data yet cannot join the cluster that there is.
+    pub(super) fn cannot_join(&self, host: &Host) -> Option<ChangeKind> {
+        let others = self.servers.iter().filter(|other| other.name() != host.name());
+        let begun = others.filter(|other| other.has_run()).map(named).next()?;
+        let why = match (self.cluster.store, &host.body) {
+            (Store::Sqlite, _) => format!(
+                "no other server can join a cluster that keeps its data in Sqlite; declare {begun} again, or move to EmbeddedEtcd first"
+            ),
+            (_, Some(body)) if body.joins_itself => format!(
+                "it would join at itself; declare spec.k3s.endpoint, which leads to {begun} too, until the cluster has moved"
+            ),
+            _ => return None,
+        };
+        Some(refused(host, "a server", "a cluster on another one", &why))
+    }
+
     /// A host that carries another cluster, or this one under another name.
     fn not_of_us(&self, host: &Host, facts: &HostFacts) -> Option<ChangeKind> {
         if !host.has_run() {
@@ -101,9 +128,14 @@ impl Scene<'_> {
     }
 }
 
+/// Whether a file holds an authority, which K3s makes for ten years and no restart renews; it keeps some without their chain too.
+pub(crate) fn is_authority(file: &str) -> bool {
+    file.ends_with("-ca.crt") || file.ends_with("-ca.nochain.crt")
+}
+
 /// The file of a certificate that a restart should renew.
 pub(crate) fn renewal(facts: &HostFacts, now_s: i64) -> Option<String> {
-    let leaves = || facts.certificates.iter().filter(|one| !one.file.ends_with("-ca.crt"));
+    let leaves = || facts.certificates.iter().filter(|one| !is_authority(&one.file));
     if leaves().any(|one| one.not_after_s > now_s + RECENT_S) {
         return None;
     }
@@ -148,13 +180,13 @@ fn differences(host: &Host, facts: &HostFacts, wanted: &Wanted) -> Vec<Differenc
             found.push(Difference { field: host.field(), declared, found: state.to_owned() });
         }
     }
-    for (file, how) in wanted.files.iter().filter(|_| host.has_run()) {
+    for (file, digest) in wanted.files.iter().filter(|_| host.has_run()) {
         let seen = facts.files.get(file).map(|seen| &seen.digest);
-        if seen != Some(&how.digest) {
+        if seen != Some(digest) {
             let short = |text: &str| format!("sha256 {}", &text[..12]);
             found.push(Difference {
                 field: format!("{}.files[{}]", host.field(), file.path()),
-                declared: short(how.digest.as_str()),
+                declared: short(digest.as_str()),
                 found: seen.map_or_else(|| "none".to_owned(), |seen| short(seen.as_str())),
             });
         }
@@ -169,4 +201,27 @@ pub(super) fn named(host: &Host) -> String {
         Role::Agent => "agent",
     };
     format!("{role} {}", host.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::{Certificate, bare_facts};
+
+    #[test]
+    fn authorities_hold_up_no_renewal() {
+        const DAY: i64 = 24 * 3600;
+        let ends =
+            |file: &str, days: i64| Certificate { file: file.to_owned(), not_after_s: days * DAY };
+        let mut facts = bare_facts();
+        facts.certificates = vec![
+            ends("server/tls/client-ca.crt", 3650),
+            ends("server/tls/client-ca.nochain.crt", 3650),
+            ends("server/tls/server-ca.nochain.crt", 3650),
+            ends("server/tls/client-admin.crt", 79),
+        ];
+        assert_eq!(renewal(&facts, 0).as_deref(), Some("server/tls/client-admin.crt"));
+        facts.certificates.push(ends("server/tls/serving-kube-apiserver.crt", 365));
+        assert_eq!(renewal(&facts, 0), None, "a start not long ago renewed what it could");
+    }
 }

@@ -1,5 +1,7 @@
 //! Arithmetic of embedded etcd: more than half of the voting members must answer, before and after whatever we do.
 
+use fleetwright_plan::ChangeKind;
+
 use super::scene::{Host, Scene, Standing};
 use super::turn::is_in_turn;
 use crate::hosts::{ClusterFacts, Member, Node, Role, ServiceState};
@@ -91,6 +93,22 @@ impl Scene<'_> {
             "without it {ready} of {after} servers would answer, and {} are needed: quorum would be lost ({RECOVERY})",
             majority(after)
         ))
+    }
+
+    /// Servers that vote and that nobody declares or has noted, as after a hub was lost half-way through a removal: nobody
+    /// knows how to reach them, so a person is told.
+    pub(super) fn strangers(&self) -> Option<ChangeKind> {
+        let ours = || self.servers.iter().chain(&self.agents);
+        let known = |node: &Node| ours().any(|host| host.name() == node.name);
+        let mut names: Vec<&str> =
+            self.nodes().filter(|node| !known(node)).map(|node| node.name.as_str()).collect();
+        names.sort_unstable();
+        (!names.is_empty()).then(|| ChangeKind::Refused {
+            field: "spec.k3s.servers".to_owned(),
+            declared: self.cluster.servers.join(", "),
+            found: format!("also {}", names.join(", ")),
+            why: "how to reach them is not known; declare them, and take them out again if they shall go".to_owned(),
+        })
     }
 
     /// A member that does not answer and is still counted.

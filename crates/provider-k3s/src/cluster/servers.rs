@@ -1,11 +1,11 @@
 //! Servers: one thing at a time, and never what quorum does not allow.
 //!
 //! In this order: what disturbs nobody; the turn or the joining that has begun; dead ones that go; those that join; healthy ones
-//! that go; turns. New files come before those that join. Whatever comes first keeps the others waiting.
+//! that go; turns. New files come before those that join, if any do. Whatever comes first keeps the others waiting.
 
 use fleetwright_plan::{Change, ChangeKind, Difference, Resource};
 
-use super::judge::{Verdict, named, refused, renewal};
+use super::judge::{KEPT, Verdict, named, refused, renewal};
 use super::quorum::{RECOVERY, majority};
 use super::scene::{Host, Scene, Standing};
 use super::stage::{Stage, minor};
@@ -209,6 +209,9 @@ impl Work<'_> {
 
     /// A server answers for the cluster.
     fn in_order(&mut self) {
+        if let Some(kind) = self.scene.strangers() {
+            self.push(Change { resource: Resource::Cluster, kind });
+        }
         self.quiet();
         self.begun();
         self.dead_leave();
@@ -221,8 +224,13 @@ impl Work<'_> {
     }
 
     /// Who joins must find the others as declared: K3s compares settings, and its certificates name the endpoint. So files
-    /// come before those that join, where quorum allows that now; whether it was so.
+    /// come before those that join, where quorum allows that now; whether it was so. When nobody joins, files wait for those
+    /// that go: a turn may wait for a window, and no window governs a removal.
     fn files_first(&mut self) -> bool {
+        let joining = |host: &Host| host.is_declared() && host.standing == Standing::Fresh;
+        if !self.scene.servers.iter().any(joining) {
+            return false;
+        }
         let due = self.due();
         let files = |differences: &[Difference]| {
             differences.iter().any(|difference| difference.field.contains(".files["))
@@ -298,6 +306,13 @@ impl Work<'_> {
             }
             let verdict = self.verdict(host);
             if !scene.is_member(host) {
+                if !host.has_run()
+                    && let Some(kind) = scene.cannot_join(host)
+                {
+                    self.pending.get_or_insert_with(|| named(host));
+                    self.refuse(host, kind);
+                    continue;
+                }
                 let unfinished = !matches!(verdict, Some(Verdict::Refused(_)));
                 let moves = matches!(verdict, Some(Verdict::Moving));
                 let waits = matches!(verdict, Some(Verdict::Done));
@@ -365,6 +380,10 @@ impl Work<'_> {
     }
 
     fn leave(&mut self, host: &Host) {
+        if let Some(why) = self.scene.holds_another(host) {
+            let why = format!("{why}, which would end with it; {KEPT}");
+            return self.refuse(host, refused(host, "absent", "a server with data", &why));
+        }
         if let Some(why) = self.scene.cannot_leave(host) {
             return self.refuse(host, refused(host, "absent", "a server", &why));
         }
@@ -384,6 +403,12 @@ impl Work<'_> {
         let scene = self.scene;
         for host in &scene.servers {
             if !host.is_declared() || host.standing != Standing::Fresh {
+                continue;
+            }
+            if let Some(kind) = scene.cannot_join(host) {
+                // Agents stay where they are meanwhile: their files may name this server.
+                self.pending.get_or_insert_with(|| named(host));
+                self.refuse(host, kind);
                 continue;
             }
             if let Some(node) = &host.node {

@@ -60,6 +60,10 @@ pub(super) fn host(all: &Shared<'_>, role: Role, host: &K3sHost) -> HostBody {
         files,
         begins: is_server.then(|| text(&begins(all, host))),
         joins: text(&joins(all, role, host)),
+        joins_itself: is_server
+            && all.body.store == Store::EmbeddedEtcd
+            && all.k3s.endpoint.is_none()
+            && all.k3s.servers.first().is_some_and(|first| first.name == host.name),
     }
 }
 

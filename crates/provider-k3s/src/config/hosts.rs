@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use fleetwright_api_types::{
     JumpHost, K3sHost, K3sSpec, Presence, ProviderConfig, SshHostKeys, Taint,
 };
-use fleetwright_names::glob;
 
 use super::check::{Check, is_address, not_a_host};
+use crate::limits;
 use crate::site::{SSH_PORT, host_port};
 use crate::ssh::{Hop, HostKeys};
 use crate::way::known_hosts;
@@ -30,6 +30,9 @@ const ONE_MORE_LABEL: &str = "topology.kubernetes.io/zone";
 impl Check {
     pub(super) fn hosts(&mut self, k3s: &K3sSpec, account: &ProviderConfig) {
         self.that(!k3s.servers.is_empty(), "spec.k3s.servers", || "is empty".to_owned());
+        if let Some(endpoint) = &k3s.endpoint {
+            self.limited(account, "spec.k3s.endpoint.host", &endpoint.host);
+        }
         let (mut names, mut places) = (BTreeSet::new(), BTreeSet::new());
         let servers = k3s.servers.iter().map(|host| ("servers", host));
         for (list, host) in servers.chain(k3s.agents.iter().map(|host| ("agents", host))) {
@@ -93,14 +96,8 @@ impl Check {
     }
 
     fn limited(&mut self, account: &ProviderConfig, field: &str, host: &str) {
-        let Some(limits) = &account.spec.limits else { return };
-        let patterns = &limits.hosts;
-        let low = host.to_ascii_lowercase();
-        let allowed = patterns.is_empty()
-            || patterns.iter().any(|pattern| glob(&pattern.to_ascii_lowercase(), &low));
-        self.that(allowed, field, || {
-            format!("{host} is outside the account's limits.hosts: {}", patterns.join(", "))
-        });
+        let outside = limits::outside(account, host);
+        self.that(outside.is_none(), field, || outside.unwrap_or_default());
     }
 
     /// Whom we are and whom we trust on the way.

@@ -8,9 +8,11 @@ use serde_json::Value;
 use super::check::Check;
 
 /// Keys that we set, or that would take a host out of our hands.
-const OURS: [&str; 38] = [
+const OURS: [&str; 41] = [
+    "advertise-port",
     "agent-token",
     "agent-token-file",
+    "bind-address",
     "cluster-init",
     "cluster-reset",
     "cluster-reset-restore-path",
@@ -40,6 +42,7 @@ const OURS: [&str; 38] = [
     "rootless",
     "secrets-encryption",
     "server",
+    "supervisor-port",
     "tls-san",
     "token",
     "token-file",
@@ -52,10 +55,9 @@ const OURS: [&str; 38] = [
 pub(super) const ADDED: [&str; 3] =
     ["kube-apiserver-arg", "kube-controller-manager-arg", "kubelet-arg"];
 /// Keys that agents know (K3s's reference, `k3s agent`); others are those of servers.
-const OF_AGENTS: [&str; 31] = [
+const OF_AGENTS: [&str; 30] = [
     "airgap-extra-registry",
     "alsologtostderr",
-    "bind-address",
     "container-runtime-endpoint",
     "debug",
     "default-runtime",

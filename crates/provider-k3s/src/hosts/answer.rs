@@ -1,7 +1,5 @@
 //! From a deed to its answer: rendered, sent, read.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use fleetwright_errclass::Class;
 use fleetwright_names::Owner;
 use fleetwright_provider::Secret;
@@ -31,10 +29,6 @@ pub enum Answer {
     Done(Change),
     /// Of [`HostOp::ReadToken`] and [`HostOp::MintToken`].
     Token(Secret),
-    /// Of [`HostOp::ReadKubeconfig`]: YAML whose server is `127.0.0.1`.
-    Kubeconfig(Secret),
-    /// Of [`HostOp::SaveSnapshot`]: the file on the host.
-    Snapshot(String),
     /// Of [`HostOp::ReadCluster`].
     Cluster(Box<ClusterFacts>),
     /// Of [`HostOp::Drain`].
@@ -186,15 +180,6 @@ fn read(op: &HostOp, report: &Report) -> Result<Answer, String> {
             let token = report.one("token").ok_or("the token")?;
             Ok(Answer::Token(Secret::new(token.to_owned())))
         }
-        HostOp::ReadKubeconfig => {
-            let encoded = report.one("kubeconfig").ok_or("the kubeconfig")?;
-            let bytes = STANDARD.decode(encoded).map_err(|_why| "the kubeconfig as base64")?;
-            let text = String::from_utf8(bytes).map_err(|_why| "the kubeconfig as text")?;
-            Ok(Answer::Kubeconfig(Secret::new(text)))
-        }
-        HostOp::SaveSnapshot { .. } => {
-            Ok(Answer::Snapshot(report.one("snapshot").ok_or("the snapshot's file")?.to_owned()))
-        }
         HostOp::ChangeMarker(_)
         | HostOp::PutPart { .. }
         | HostOp::Place { .. }
@@ -206,8 +191,7 @@ fn read(op: &HostOp, report: &Report) -> Result<Answer, String> {
         | HostOp::Uninstall
         | HostOp::Cordon { .. }
         | HostOp::Uncordon { .. }
-        | HostOp::DeleteNode { .. }
-        | HostOp::RotateToken => match report.one("changed") {
+        | HostOp::DeleteNode { .. } => match report.one("changed") {
             Some("yes") => Ok(Answer::Done(Change::Changed)),
             Some("no") => Ok(Answer::Done(Change::Unchanged)),
             _ => Err("whether it changed anything".to_owned()),
@@ -253,13 +237,6 @@ mod tests {
         let token = token.expect("token");
         assert_eq!(token, Answer::Token(Secret::new("K10ab::server:hunter2".into())));
         assert!(!format!("{token:?}").contains("hunter2"));
-        let kubeconfig = answered(
-            &HostOp::ReadKubeconfig,
-            Ended::Exit(0),
-            "fw1 kubeconfig=YXBpVmVyc2lvbjogdjEK\nfw1 end=ok\n",
-            "",
-        );
-        assert_eq!(kubeconfig, Ok(Answer::Kubeconfig(Secret::new("apiVersion: v1\n".into()))));
     }
 
     #[test]

@@ -78,8 +78,6 @@ pub struct HostFacts {
     pub server_token: Option<Digest>,
     /// Certificates of K3s.
     pub certificates: Vec<Certificate>,
-    /// Snapshots of etcd on its disk, the newest first, at most 50.
-    pub snapshots: Vec<Snapshot>,
     /// What the service manager says of K3s's services.
     pub services: BTreeMap<Role, Service>,
 }
@@ -105,17 +103,6 @@ pub enum Arriving {
     Part(u64),
     /// All of it is there, checked, and can be put in place.
     Whole,
-}
-
-/// One snapshot of etcd on a server's disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// Its file's name.
-    pub file: String,
-    /// Its size.
-    pub bytes: u64,
-    /// When it was written, in seconds since 1970.
-    pub epoch_s: i64,
 }
 
 /// Machines that K3s is built for.
@@ -276,7 +263,6 @@ pub(super) fn read(report: &Report) -> Result<HostFacts, String> {
             .collect(),
         server_token: report.one("server_token").and_then(|digest| Digest::parse(digest).ok()),
         certificates: report.all("cert").filter_map(certificate::read).collect(),
-        snapshots: report.all("snapshot").filter_map(snapshot).collect(),
         services: services(report),
     })
 }
@@ -346,17 +332,6 @@ fn arriving(line: &str) -> Option<(Digest, Arriving)> {
         _ => return None,
     };
     Some((Digest::parse(hash).ok()?, how))
-}
-
-/// `1048576 1800000000 daily-s1-1800000000`
-fn snapshot(line: &str) -> Option<Snapshot> {
-    let mut words = line.splitn(3, ' ');
-    let (bytes, epoch, file) = (words.next()?, words.next()?, words.next()?);
-    Some(Snapshot {
-        file: file.to_owned(),
-        bytes: bytes.parse().ok()?,
-        epoch_s: epoch.parse().ok()?,
-    })
 }
 
 fn data(word: &str) -> Option<Datastore> {

@@ -84,7 +84,7 @@ fn an_installation_is_understood() {
          fw1 loaded={EMPTY}  /usr/local/bin/k3s\n\
          fw1 file={EMPTY}  /var/lib/rancher/k3s/agent/images/fleetwright-airgap-images.tar.zst\n\
          fw1 setting=node-name Store-17.example\nfw1 setting=data-dir \nfw1 dropin=10-site.yaml\nfw1 flag=--data-dir\n\
-         fw1 server_token={EMPTY}\nfw1 snapshot=1024 1800000000 daily-s1-1800000000\nfw1 snapshot=x 1 y\n\
+         fw1 server_token={EMPTY}\n\
          fw1 data=etcd\nfw1 data=server\nfw1 unit=k3s.service"
     );
     let facts = facts(&more).expect("facts");
@@ -103,9 +103,6 @@ fn an_installation_is_understood() {
     assert_eq!(body["files"]["/etc/rancher/k3s/config.yaml"]["digest"], EMPTY);
     assert_eq!(body["services"]["server"]["state"], "Absent");
     assert_eq!(serde_json::from_value::<HostFacts>(body).expect("back"), facts);
-    let daily =
-        Snapshot { file: "daily-s1-1800000000".into(), bytes: 1024, epoch_s: 1_800_000_000 };
-    assert_eq!(facts.snapshots, [daily]);
     let config = &facts.files[&ManagedFile::Config];
     assert_eq!((config.mode.as_str(), config.owner.as_str()), ("600", "0:0"));
     assert_eq!(facts.files.len(), 1, "only files of ours count");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::name::{NodeName, NodeNameError, SnapshotName, SnapshotNameError};
+pub use self::name::{NodeName, NodeNameError};
 use super::artifact::Artifact;
 use super::digest::{Blob, Content, Digest};
 use super::file::ManagedFile;
@@ -143,13 +143,6 @@ pub enum HostOp {
     },
     /// Read the token that others join with, in full.
     ReadToken,
-    /// Read the administrator's kubeconfig.
-    ReadKubeconfig,
-    /// Save embedded etcd, once under a name.
-    SaveSnapshot {
-        /// The name.
-        name: SnapshotName,
-    },
     /// Take K3s and all its data away, the marker last.
     Uninstall,
     /// On a server: look at the cluster, its nodes and its members. Changes nothing.
@@ -185,8 +178,6 @@ pub enum HostOp {
         /// How long it is to be good for, in whole seconds.
         valid: Duration,
     },
-    /// On a server: let K3s make a new token to join with. Everybody else has to be given it, and restarted.
-    RotateToken,
 }
 
 impl HostOp {
@@ -204,8 +195,6 @@ impl HostOp {
             Self::ApplySysctls => "apply-sysctls",
             Self::Service { .. } => "service",
             Self::ReadToken => "read-token",
-            Self::ReadKubeconfig => "read-kubeconfig",
-            Self::SaveSnapshot { .. } => "save-snapshot",
             Self::Uninstall => "uninstall",
             Self::ReadCluster => "read-cluster",
             Self::Cordon { .. } => "cordon",
@@ -213,7 +202,6 @@ impl HostOp {
             Self::Drain { .. } => "drain",
             Self::DeleteNode { .. } => "delete-node",
             Self::MintToken { .. } => "mint-token",
-            Self::RotateToken => "rotate-token",
         }
     }
 }
@@ -241,8 +229,6 @@ impl fmt::Display for HostOp {
                 write!(f, "{} {}.service", action.word(), role.service())
             }
             Self::ReadToken => f.write_str("read the join token"),
-            Self::ReadKubeconfig => f.write_str("read the kubeconfig"),
-            Self::SaveSnapshot { name } => write!(f, "save snapshot {}", name.as_str()),
             Self::Uninstall => f.write_str("uninstall k3s"),
             Self::ReadCluster => f.write_str("look at the cluster"),
             Self::Cordon { node, .. } => write!(f, "cordon node {node}"),
@@ -250,7 +236,6 @@ impl fmt::Display for HostOp {
             Self::Drain { node, .. } => write!(f, "drain node {node}"),
             Self::DeleteNode { node } => write!(f, "delete node {node}"),
             Self::MintToken { .. } => f.write_str("make a token of our account"),
-            Self::RotateToken => f.write_str("make a new join token"),
         }
     }
 }

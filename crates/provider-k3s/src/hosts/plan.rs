@@ -8,7 +8,7 @@ mod turn;
 
 use std::collections::BTreeMap;
 
-use fleetwright_names::{Owner, Uid};
+use fleetwright_names::Owner;
 
 pub use self::reason::Reason;
 pub use self::step::{Materials, MaterialsError, PART_BYTES, Step};
@@ -42,44 +42,13 @@ pub enum Source {
     Script,
 }
 
-/// Whether a file has to be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    /// It is written when it is absent.
-    Must,
-    /// Absent is right too; one that is there must be as wanted.
-    May,
-}
-
-/// How a file is to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedFile {
-    /// Of its content.
-    pub digest: Digest,
-    /// Other contents that are right on a host which has data: what founded a cluster and what joined it are told apart only
-    /// before the first start.
-    pub also: Vec<Digest>,
-    /// Whether it has to be there.
-    pub presence: Presence,
-}
-
-impl WantedFile {
-    /// Exactly this content, and there.
-    #[must_use]
-    pub fn exactly(digest: Digest) -> Self {
-        Self { digest, also: Vec::new(), presence: Presence::Must }
-    }
-}
-
 /// What may be taken over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adoption {
     /// A host with a K3s on it that is not ours is refused.
     Never,
     /// An installation without a marker, or one that was let go, becomes ours.
     Existing,
-    /// So does that of the object with this uid, which had the same name.
-    Predecessor(Uid),
 }
 
 /// How one host is to be.
@@ -97,9 +66,9 @@ pub struct Wanted {
     pub source: Source,
     /// The archive of images, for hosts without a registry.
     pub images: Option<(Artifact, Release)>,
-    /// Every file of ours; one that is not here is removed. Must hold the configuration. The unit, what notes its starts, and
+    /// Every file of ours, by its content; one that is not here is removed. Must hold the configuration. The unit, what notes its starts, and
     /// [`ManagedFile::KeepBinary`] come by themselves.
-    pub files: BTreeMap<ManagedFile, WantedFile>,
+    pub files: BTreeMap<ManagedFile, Digest>,
     /// Kernel settings that [`ManagedFile::Sysctls`] makes, by name.
     pub sysctls: BTreeMap<String, String>,
     /// What the host must offer.
@@ -153,12 +122,7 @@ fn claim(wanted: &Wanted, facts: &HostFacts) -> Result<Option<MarkerChange>, Rea
         None if existing() => true,
         None => return Err(Reason::Installed { units: installed_as(facts) }),
         Some(Marker::Released(_)) => existing(),
-        Some(Marker::Owned(owner)) => {
-            owner.hub == wanted.owner.hub
-                && owner.object == wanted.owner.object
-                && wanted.adoption == Adoption::Predecessor(owner.uid.clone())
-        }
-        Some(Marker::Unreadable(_)) => false,
+        Some(Marker::Owned(_) | Marker::Unreadable(_)) => false,
     };
     match (&facts.marker, allowed) {
         (was, true) => Ok(Some(MarkerChange { was: was.clone(), now: ours })),
@@ -177,36 +141,6 @@ fn installed_as(facts: &HostFacts) -> String {
     let units: Vec<&str> = facts.units.iter().map(String::as_str).collect();
     let version = facts.version.as_deref().unwrap_or("of unknown version");
     if units.is_empty() { version.to_owned() } else { format!("{version}, {}", units.join(", ")) }
-}
-
-/// What to do next so that nothing of `owner` is left on the host.
-#[must_use]
-pub fn next_removal(owner: &Owner, facts: &HostFacts) -> Next {
-    match &facts.marker {
-        // Not ours: nothing of ours is left.
-        None | Some(Marker::Released(_)) => Next::Done,
-        Some(Marker::Owned(other)) if other != owner => Next::Done,
-        Some(Marker::Unreadable(text)) => {
-            Next::Refused(vec![Reason::Unreadable { text: text.clone() }])
-        }
-        Some(Marker::Owned(_)) if !facts.root => Next::Refused(vec![Reason::NotRoot]),
-        Some(Marker::Owned(_)) => Next::Do(Step::Uninstall),
-    }
-}
-
-/// What to do next so that the host is let go and nothing else on it changes.
-#[must_use]
-pub fn next_release(owner: &Owner, facts: &HostFacts) -> Next {
-    match &facts.marker {
-        Some(marker @ Marker::Owned(seen)) if seen == owner => {
-            let now = Marker::Released(owner.uid.clone());
-            Next::Do(Step::Claim(MarkerChange { was: Some(marker.clone()), now }))
-        }
-        Some(Marker::Unreadable(text)) => {
-            Next::Refused(vec![Reason::Unreadable { text: text.clone() }])
-        }
-        None | Some(Marker::Released(_) | Marker::Owned(_)) => Next::Done,
-    }
 }
 
 #[cfg(test)]

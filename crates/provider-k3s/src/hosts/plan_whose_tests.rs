@@ -1,4 +1,4 @@
-//! Cases of planning: whose a host is, and how it is taken over, left alone, emptied and let go.
+//! Cases of planning: whose a host is, and how it is taken over or left alone.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn a_k3s_of_somebody_else_is_left_alone_unless_adopted() {
 }
 
 #[test]
-fn a_host_of_another_object_is_refused_and_that_of_a_predecessor_taken_over_by_its_uid() {
+fn a_host_of_another_object_is_refused_and_so_is_that_of_a_predecessor() {
     let mut facts = bare();
     let mut other = owner("7");
     other.hub = HubId::new("cd").expect("hub");
@@ -44,12 +44,6 @@ fn a_host_of_another_object_is_refused_and_that_of_a_predecessor_taken_over_by_i
         refused(&wanted(), &facts),
         ["it belongs to an earlier edge/store-17 with uid 6; take it over by naming that uid"]
     );
-    let taking = |uid: &str| Wanted {
-        adoption: Adoption::Predecessor(Uid::new(uid).expect("uid")),
-        ..wanted()
-    };
-    assert!(refused(&taking("5"), &facts)[0].starts_with("it belongs to an earlier"));
-    assert_eq!(Model(facts.clone()).work(&taking("6"))[0], INSTALL[0]);
     facts.marker = Some(Marker::Unreadable("fleetwright 2".into()));
     assert_eq!(
         refused(&Wanted { adoption: Adoption::Existing, ..wanted() }, &facts),
@@ -67,28 +61,4 @@ fn a_server_does_not_become_an_agent_where_it_stands() {
         refused(&agent, &installed().0),
         ["it carries data or a unit of a K3s server; remove it from the cluster first"]
     );
-}
-
-#[test]
-fn removal_takes_what_is_ours_and_only_that() {
-    let mut facts = installed().0;
-    assert_eq!(next_removal(&owner("7"), &facts), Next::Do(Step::Uninstall));
-    assert_eq!(next_removal(&owner("8"), &facts), Next::Done);
-    facts.root = false;
-    assert_eq!(next_removal(&owner("7"), &facts), Next::Refused(vec![Reason::NotRoot]));
-    facts.marker = None;
-    assert_eq!(next_removal(&owner("7"), &facts), Next::Done);
-    facts.marker = Some(Marker::Unreadable("?".into()));
-    assert!(matches!(next_removal(&owner("7"), &facts), Next::Refused(_)));
-}
-
-#[test]
-fn letting_go_changes_the_marker_and_nothing_else() {
-    let mut model = installed();
-    let Next::Do(op) = next_release(&owner("7"), &model.0) else { panic!("a step was left") };
-    assert_eq!(op.to_string(), "let the host go");
-    model.apply(&op);
-    assert_eq!(model.0.marker, Some(Marker::Released(Uid::new("7").expect("uid"))));
-    assert_eq!(next_release(&owner("7"), &model.0), Next::Done);
-    assert_eq!(next_removal(&owner("7"), &model.0), Next::Done);
 }

@@ -71,8 +71,6 @@ fn parts(op: &HostOp) -> Vec<&'static str> {
         HostOp::ApplySysctls => vec![include_str!("scripts/apply_sysctls.sh")],
         HostOp::Service { .. } => vec![include_str!("scripts/service.sh")],
         HostOp::ReadToken => vec![include_str!("scripts/read_token.sh")],
-        HostOp::ReadKubeconfig => vec![include_str!("scripts/read_kubeconfig.sh")],
-        HostOp::SaveSnapshot { .. } => vec![include_str!("scripts/snapshot.sh")],
         HostOp::Uninstall => vec![include_str!("scripts/uninstall.sh")],
         HostOp::ReadCluster => vec![KUBECTL, include_str!("scripts/read_cluster.sh")],
         HostOp::Cordon { .. } => vec![KUBECTL, include_str!("scripts/cordon.sh")],
@@ -80,7 +78,6 @@ fn parts(op: &HostOp) -> Vec<&'static str> {
         HostOp::Drain { .. } => vec![KUBECTL, include_str!("scripts/drain.sh")],
         HostOp::DeleteNode { .. } => vec![KUBECTL, include_str!("scripts/delete_node.sh")],
         HostOp::MintToken { .. } => vec![KUBECTL, include_str!("scripts/mint_token.sh")],
-        HostOp::RotateToken => vec![include_str!("scripts/rotate_token.sh")],
     }
 }
 
@@ -90,10 +87,8 @@ fn told(op: &HostOp) -> Value {
         HostOp::ReadFacts
         | HostOp::ApplySysctls
         | HostOp::ReadToken
-        | HostOp::ReadKubeconfig
         | HostOp::Uninstall
-        | HostOp::ReadCluster
-        | HostOp::RotateToken => json!({}),
+        | HostOp::ReadCluster => json!({}),
         HostOp::ChangeMarker(MarkerChange { was, now }) => {
             json!({"now": now.text(), "was": was.as_ref().map(Marker::text)})
         }
@@ -119,7 +114,6 @@ fn told(op: &HostOp) -> Value {
         }),
         HostOp::RemoveFile { file } => json!({"path": file.path()}),
         HostOp::Service { role, action } => json!({"action": action.word(), "role": role.word()}),
-        HostOp::SaveSnapshot { name } => json!({"name": name.as_str()}),
         HostOp::Cordon { node, what } => json!({"node": node.as_str(), "what": plain(what)}),
         HostOp::Uncordon { node } | HostOp::DeleteNode { node } => json!({"node": node.as_str()}),
         HostOp::Drain { node, wait, stubborn } => json!({
@@ -182,9 +176,6 @@ fn values(op: &HostOp) -> Vec<(&'static str, String)> {
             ("unit", format!("{}.service", role.service())),
         ],
         HostOp::ReadToken => vec![token],
-        HostOp::ReadKubeconfig => vec![("kubeconfig", KUBECONFIG.to_owned())],
-        HostOp::SaveSnapshot { name } => vec![binary, ("name", name.as_str().to_owned())],
-        HostOp::RotateToken => vec![binary, token],
         HostOp::ReadCluster => in_cluster(vec![token]),
         HostOp::Cordon { node, what } => in_cluster(vec![
             of_node(node),
@@ -242,7 +233,7 @@ fn payload(op: &HostOp) -> Payload {
 fn timeout_s(op: &HostOp) -> u64 {
     match op {
         HostOp::PutPart { bytes, .. } => 60 + bytes.len() as u64 / SLOW_LINE,
-        HostOp::SaveSnapshot { .. } | HostOp::RunInstallScript { .. } => 900,
+        HostOp::RunInstallScript { .. } => 900,
         HostOp::Uninstall => 600,
         HostOp::Drain { wait, .. } => 60 + wait.as_secs(),
         // Stopping waits for K3s; systemd gives up on it after 90 s. A digest of the binary takes its time on small machines,

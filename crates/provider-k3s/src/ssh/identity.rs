@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use fleetwright_names::sha256_hex;
 use fleetwright_provider::Secret;
 use russh::keys::{self, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 
@@ -10,7 +11,11 @@ use super::error::SshError;
 
 /// A private key that opens hosts. Prints as its fingerprint.
 #[derive(Clone)]
-pub struct Identity(Arc<PrivateKey>);
+pub struct Identity {
+    key: Arc<PrivateKey>,
+    /// Of the text that it was read from. Never shown.
+    digest: String,
+}
 
 impl Identity {
     /// Reads a key in OpenSSH's, PKCS#8's or SEC 1's text form: Ed25519 or ECDSA.
@@ -19,21 +24,27 @@ impl Identity {
     /// [`SshError::Identity`] when the text is no such key, is an RSA key, or the passphrase is missing or wrong.
     pub fn read(key: &Secret, passphrase: Option<&Secret>) -> Result<Self, SshError> {
         let read = keys::decode_secret_key(key.expose(), passphrase.map(Secret::expose));
-        let key = read.map_err(|error| refused(&error, passphrase.is_some()))?;
-        if key.algorithm().is_rsa() {
+        let key_read = read.map_err(|error| refused(&error, passphrase.is_some()))?;
+        if key_read.algorithm().is_rsa() {
             return Err(SshError::Identity { reason: RSA.to_owned() });
         }
-        Ok(Self(Arc::new(key)))
+        Ok(Self { key: Arc::new(key_read), digest: sha256_hex(key.expose()) })
     }
 
     /// Fingerprint of its public half, `SHA256:…`.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        self.0.fingerprint(HashAlg::Sha256).to_string()
+        self.key.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// Tells this key from every other, the private half included: the public half alone proves nothing, since anybody may write
+    /// somebody else's beside a private half of his own.
+    pub(super) fn digest(&self) -> &str {
+        &self.digest
     }
 
     pub(super) fn signer(&self) -> PrivateKeyWithHashAlg {
-        PrivateKeyWithHashAlg::new(Arc::clone(&self.0), None)
+        PrivateKeyWithHashAlg::new(Arc::clone(&self.key), None)
     }
 }
 
@@ -89,6 +100,19 @@ mod tests {
         let (text, fingerprint) = written(None);
         let identity = Identity::read(&text, None).expect("identity");
         assert_eq!(format!("{identity:?}"), format!("Identity({fingerprint})"));
+    }
+
+    #[test]
+    fn a_forged_private_half_is_another_key() {
+        let (text, fingerprint) = written(None);
+        let one = Identity::read(&text, None).expect("identity");
+        let same = Identity::read(&text, None).expect("identity");
+        assert_eq!(one.digest(), same.digest());
+        // Whatever its fingerprint says.
+        let forged = Identity { digest: sha256_hex("junk"), ..one.clone() };
+        assert_eq!(forged.fingerprint(), fingerprint);
+        assert_ne!(forged.digest(), one.digest());
+        assert!(!format!("{one:?}").contains(one.digest()));
     }
 
     #[test]

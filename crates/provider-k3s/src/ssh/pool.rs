@@ -85,7 +85,7 @@ impl SshHosts {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // What somebody holds is not idle, however long ago it was asked for.
         kept.retain(|_, slot| now.duration_since(slot.used()) < self.limits.idle || slot.held());
-        let key = format!("{}\n{:?}", way.identity.fingerprint(), way.route);
+        let key = format!("{}\n{:?}", way.identity.digest(), way.route);
         if !kept.contains_key(&key) && kept.len() >= self.limits.connections.max(1) {
             let free = kept.iter().filter(|(_, slot)| !slot.held());
             let oldest = free.min_by_key(|(_, slot)| slot.used()).map(|(key, _)| key.clone());

@@ -218,10 +218,6 @@ def handler(cluster):
 
                 cluster.change(how)
                 self.answer(200, {"token": token, "state": cluster.state})
-            elif self.path == "/rotate":
-                with open(TOKEN, "w") as file:
-                    file.write("K100123::server:%s\n" % os.urandom(16).hex())
-                self.answer(200, None)
             else:
                 try:
                     self.answer(200, [0, kubectl(cluster, body), ""])
@@ -309,7 +305,7 @@ def serve():
             sys.exit("level=fatal msg=\"this server is a not a member of the etcd cluster\"")
         node["address"] = ADDRESS
     cluster.keep()
-    for name in ("server-ca", "serving-kube-apiserver"):
+    for name in ("client-ca.nochain", "server-ca", "server-ca.nochain", "serving-kube-apiserver"):
         write(DATA + "/server/tls/%s.crt" % name, CERTIFICATE)
     write(DATA + "/agent/client-kubelet.crt", CERTIFICATE)
     write("/etc/rancher/k3s/k3s.yaml",
@@ -338,14 +334,9 @@ def main(words):
         sys.stdout.write(out)
         sys.stderr.write(err)
         sys.exit(status)
-    elif words == ["token", "rotate"]:
-        ask(ADDRESS, 6443, "/rotate", {})
-        print("Token rotated, restart k3s nodes with new token")
     elif words == ["secrets-encrypt", "status"]:
         on = "Enabled" if CONFIG.get("secrets-encryption") == "true" else "Disabled"
         print("Encryption Status: %s\nCurrent Rotation Stage: start\nServer Encryption Hashes: All hashes match" % on)
-    elif words[:3] == ["etcd-snapshot", "save", "--name"]:
-        write(DATA + "/server/db/snapshots/%s-store-17-1800000000" % words[3], "etcd")
     else:
         sys.exit(2)
 

@@ -2,8 +2,9 @@
 
 use fleetwright_api_types::Adoption;
 use fleetwright_cloudsim::{Fault, FaultKind};
-use fleetwright_plan::{Goal, Rules};
-use fleetwright_provider::Provider as _;
+use fleetwright_names::HubId;
+use fleetwright_plan::{Goal, Rules, Seen};
+use fleetwright_provider::{Access, Provider as _};
 use serde_json::json;
 
 use super::world::{World, access, declared, hosts};
@@ -158,4 +159,53 @@ async fn a_cluster_that_was_let_go_is_adopted() {
     world.rules = Rules { adoption: Adoption::Existing, ..Rules::default() };
     world.settle(Goal::Present).await;
     assert_eq!(world.errors, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_declared_as_an_agent_lets_no_second_cluster_begin() {
+    let mut world = World::new(declared(1, 0)).await;
+    world.settle(Goal::Present).await;
+    world.k3s()["agents"] = hosts("s", 1);
+    world.k3s()["servers"] = json!([{"name": "s2", "host": "s2.example"}]);
+    for _ in 0..5 {
+        // Looks at how many clusters there are.
+        world.turn(Goal::Present).await;
+    }
+    assert_eq!(world.nodes().await, ["s1 v1.34.2+k3s1"]);
+    let (plan, _) = world.plan(Goal::Present).await;
+    assert!(plan.to_string().contains("declare s1 in spec.k3s.servers again"), "{plan}");
+    // Taken out of agents, as if it were one, its data stays.
+    world.k3s()["agents"] = json!([]);
+    for _ in 0..5 {
+        world.turn(Goal::Present).await;
+    }
+    assert_eq!(world.nodes().await, ["s1 v1.34.2+k3s1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strangers_cluster_is_not_asked() {
+    let mut world = World::new(declared(1, 0)).await;
+    world.settle(Goal::Present).await;
+    let desired = world.desired();
+    let stranger = Access { hub: HubId::new("cd34").expect("hub"), ..access() };
+    for (access, asks) in [(access(), true), (stranger, false)] {
+        let seen = world.provider.observe(&access, &desired.address, Some(&desired)).await;
+        let Seen::Present(cluster) = seen.cluster else { unreachable!("it is there") };
+        assert_eq!(cluster.body["cluster"].is_object(), asks, "{}", access.hub);
+        assert_eq!(cluster.body["token"].is_string(), asks, "{}", access.hub);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dark_servers_hold_nobody_up() {
+    let mut world = World::new(declared(3, 0)).await;
+    world.settle(Goal::Present).await;
+    for name in ["s1", "s2"] {
+        world.drift(name, "away", json!(true)).await;
+    }
+    let (before, address) = (tokio::time::Instant::now(), world.desired().address);
+    let stream = world.provider.dial(&access(), &address).await;
+    assert!(stream.is_ok());
+    let took = before.elapsed();
+    assert!(took < std::time::Duration::from_secs(15), "{took:?}");
 }

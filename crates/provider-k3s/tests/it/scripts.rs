@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleetwright_provider::Secret;
 use fleetwright_provider_k3s::hosts::{
     Action, Artifact, Blob, Content, Digest, HostOp, K3sVersion, ManagedFile, Marker, MarkerChange,
-    NodeName, Packing, Role, SnapshotName, Stubborn, boot_command, render,
+    NodeName, Packing, Role, Stubborn, boot_command, render,
 };
 use proptest::prelude::*;
 
@@ -52,11 +52,6 @@ fn deeds() -> Vec<(&'static str, HostOp)> {
         ("restart", service(Action::Restart)),
         ("stop", service(Action::Stop)),
         ("read_token", HostOp::ReadToken),
-        ("read_kubeconfig", HostOp::ReadKubeconfig),
-        (
-            "save_snapshot",
-            HostOp::SaveSnapshot { name: SnapshotName::new("before-v1-35").expect("name") },
-        ),
         ("uninstall", HostOp::Uninstall),
         ("read_cluster", HostOp::ReadCluster),
         ("cordon", HostOp::Cordon { node: node(), what: "upgrade to v1.35.0+k3s1".to_owned() }),
@@ -64,7 +59,6 @@ fn deeds() -> Vec<(&'static str, HostOp)> {
         ("drain", drain),
         ("delete_node", HostOp::DeleteNode { node: node() }),
         ("mint_token", HostOp::MintToken { valid: Duration::from_secs(3600) }),
-        ("rotate_token", HostOp::RotateToken),
     ]
 }
 

@@ -6,8 +6,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use fleetwright_provider_k3s::hosts::{
-    Answer, Disruption, HostFacts, HostOp, ManagedFile, Materials, Next, next, next_removal,
-    perform, render,
+    Answer, Disruption, HostFacts, HostOp, ManagedFile, Next, next, perform, render,
 };
 use fleetwright_provider_k3s::ssh::SshHost;
 
@@ -82,14 +81,11 @@ impl Site {
         let shell = self.relay.connect("root").await;
         for _ in 0..200 {
             let facts = self.look(&shell).await;
-            let (next, materials) = match goal {
-                Some(Goal { wanted, materials }) => {
-                    (next(wanted, &facts, facts.epoch_s), materials.clone())
-                }
-                None => (next_removal(&owner("7-a"), &facts), Materials::default()),
+            let Some(Goal { wanted, materials }) = goal else {
+                return (shell, facts.marker.map(|_ours| HostOp::Uninstall));
             };
-            match next {
-                Next::Do(step) => return (shell, Some(step.op(&materials).expect("a deed"))),
+            match next(wanted, &facts, facts.epoch_s) {
+                Next::Do(step) => return (shell, Some(step.op(materials).expect("a deed"))),
                 Next::Done => return (shell, None),
                 Next::Wait => {}
                 other => panic!("{other:?}"),

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use fleetwright_names::{HubId, ObjectKey, Owner, Uid};
 use fleetwright_provider_k3s::hosts::{
     Adoption, Arch, Content, Digest, Disruption, Fetched, K3sVersion, ManagedFile, Materials,
-    Needs, Release, Role, Source, Wanted, WantedFile,
+    Needs, Release, Role, Source, Wanted,
 };
 
 /// Never to be seen in arguments or logs.
@@ -56,8 +56,7 @@ pub(crate) struct Goal {
 impl Goal {
     pub(crate) fn file(&mut self, file: ManagedFile, text: &str) {
         let content = Content::new(text.to_owned());
-        let exactly = WantedFile::exactly(content.digest().clone());
-        self.wanted.files.insert(file, exactly);
+        self.wanted.files.insert(file, content.digest().clone());
         self.materials.files.insert(file, content);
     }
 

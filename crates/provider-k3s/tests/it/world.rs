@@ -67,8 +67,11 @@ impl Hosts for SimHosts {
     }
 
     async fn dial(&self, way: &Way, _: &str, _: u16) -> Result<Box<dyn MemberStream>, SshError> {
-        let hop = way.route.target().to_string();
-        Err(SshError::JumpRefused { hop, next: "6443".into(), reason: "simulated".into() })
+        // Where nobody is, nobody answers; elsewhere something is connected.
+        if self.reach(way).await.is_err() {
+            return std::future::pending().await;
+        }
+        Ok(Box::new(tokio::io::duplex(64).0))
     }
 }
 

@@ -116,8 +116,6 @@ for file in "$data"/server/tls/*.crt "$data"/server/tls/etcd/*.crt "$data"/agent
     echo
   fi
 done
-(cd $data/server/db/snapshots 2>/dev/null && stat -c '%s %Y %n' -- * 2>/dev/null | sort -k 2,2nr | head -n 50 |
-  awk '{ size = $1; when = $2; sub(/^[0-9]+ [0-9]+ /, ""); print "fw1 snapshot=" size " " when " " $0 }') || :
 for file in /etc/systemd/system/k3s*.service; do
   if [ -f "$file" ]; then
     say unit "${file##*/}"

@@ -155,7 +155,34 @@ fn update_line(resource: &Resource, update: &Update, text: String, around: Aroun
         None => "in place",
     };
     let differences = update.differences.clone();
-    Line { how: how.to_owned(), differences, ..bare(What::CloudWrite, text) }
+    let line = Line { how: how.to_owned(), differences, ..bare(What::CloudWrite, text) };
+    // The field of a cluster's version does not say which host is brought to it.
+    match (resource, line.differences.as_slice()) {
+        (Resource::Part(_), [one]) if one.field == "spec.version" => {
+            let detail = format!("{} → {}", or_none(&one.found), or_none(&one.declared));
+            let text = match update.what.as_str() {
+                "version" | "release" => format!("~ {resource} version"),
+                verb => format!("~ {verb} {resource}"),
+            };
+            Line { text, detail, ..line }
+        }
+        (Resource::Cluster, [one]) if one.field == "spec.version" => {
+            let hosts = hosts_to_bring(around.cluster);
+            let how = if hosts > 0 { IN_TURN.to_owned() } else { line.how.clone() };
+            Line { how, writes: hosts.max(1), ..line }
+        }
+        _ => line,
+    }
+}
+
+/// How hosts change.
+const IN_TURN: &str = "hosts in turn";
+
+/// Hosts of a K3s cluster that do not run the declared release yet. None of them follows in a call of its own that is told.
+fn hosts_to_bring(cluster: &ManagedCluster) -> usize {
+    let hosts = cluster.status.iter().flat_map(|status| &status.hosts);
+    let behind = |version: &&String| **version != cluster.spec.version;
+    hosts.filter_map(|host| host.version.as_ref()).filter(behind).count()
 }
 
 /// The whole walk: every minor of the control plane, and after each of them every pool.
@@ -164,7 +191,11 @@ fn upgrade_line(resource: &Resource, upgrade: Upgrade, around: Around<'_>) -> Li
     let minors = walk.len().saturating_sub(1).max(1);
     let detail = walk.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ");
     let pools = around.cluster.spec.node_pools.len();
+    let hosts = hosts_to_bring(around.cluster);
     let (text, how, writes) = match resource {
+        Resource::Cluster if hosts > 0 => {
+            ("~ version".to_owned(), IN_TURN.to_owned(), minors * hosts)
+        }
         Resource::Cluster if pools == 0 => ("~ version".to_owned(), String::new(), minors),
         Resource::Cluster => ("~ version".to_owned(), rolls(minors), minors * (1 + pools)),
         other => (format!("~ {other} version"), rolls(minors), minors),
@@ -213,7 +244,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use fleetwright_names::{HubId, ObjectKey, Owner, PoolName, Uid};
-    use fleetwright_plan::{MemberStep, Plan, Problem, Waiting};
+    use fleetwright_plan::{MemberStep, PartKey, PartKind, Plan, Problem, Waiting};
     use serde_json::{Value, json};
 
     use super::*;
@@ -357,6 +388,44 @@ mod tests {
             &[
                 "~ version 1.34 → 1.35 → 1.36 now",
                 "1 of 1 cluster · 2 cloud writes (1 now, 1 wait) · 0 deletes · nothing else touched (-o markdown for a pull request)",
+            ],
+        );
+    }
+
+    #[test]
+    fn hosts_are_told_one_by_one_and_their_turns_together() {
+        let part = |role: &'static str, name: &str| {
+            Resource::Part(PartKey { kind: PartKind::new(role), name: name.to_owned() })
+        };
+        let fields = [["spec.version", "v1.34.3+k3s1", "v1.34.2+k3s1"]];
+        let act = |resource, what| step(resource, CloudAction::Update(update(what, &fields)));
+        let held = Held {
+            step: act(Resource::Cluster, "release"),
+            why: "server s1 to be prepared".to_owned(),
+            until: None,
+        };
+        let plan = Plan {
+            steps: vec![act(part("server", "s1"), "prepare"), act(part("agent", "a1"), "release")],
+            held: vec![held],
+            ..Plan::default()
+        };
+        let mut cluster = cluster(0, "");
+        cluster.spec.version = "v1.34.3+k3s1".to_owned();
+        let host = |name: &str, version: &str| json!({"name": name, "role": "server", "host": name, "phase": "Active", "version": version});
+        let hosts = json!([
+            host("s1", "v1.34.2+k3s1"),
+            host("s2", "v1.34.2+k3s1"),
+            host("s3", "v1.34.3+k3s1")
+        ]);
+        cluster.status = serde_json::from_value(json!({"hosts": hosts})).expect("a status");
+        check(
+            plan,
+            &cluster,
+            &[
+                "~ prepare server s1 v1.34.2+k3s1 → v1.34.3+k3s1 in place now",
+                "~ agent a1 version v1.34.2+k3s1 → v1.34.3+k3s1 in place now",
+                "~ version v1.34.2+k3s1 → v1.34.3+k3s1 hosts in turn waits: server s1 to be prepared",
+                "1 of 1 cluster · 4 cloud writes (2 now, 2 wait) · 0 deletes · nothing else touched (-o markdown for a pull request)",
             ],
         );
     }

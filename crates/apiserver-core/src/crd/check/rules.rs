@@ -424,12 +424,39 @@ pub(super) fn most_entries(schema: &Map<String, Value>) -> u64 {
     limit("maxItems").unwrap_or(REQUEST_BYTES / (smallest("items") + 1))
 }
 
-/// How often the innermost parts run. A range that is no field of `self` counts as one.
+/// How often the innermost parts run.
 fn cost(expression: &Expr, schema: &Map<String, Value>) -> u64 {
     if let Expr::Comprehension(over) = expression {
-        let range = node(&over.iter_range.expr, schema).map_or(1, |list| most_entries(list).max(1));
-        return range.saturating_mul(cost(&over.loop_step.expr, schema).max(1));
+        let range = entries(&over.iter_range.expr, schema).max(1);
+        let loops = range.saturating_mul(cost(&over.loop_step.expr, schema).max(1));
+        // What is gone through may itself be the work of a loop.
+        return match &over.iter_range.expr {
+            made @ (Expr::Comprehension(_) | Expr::Call(_)) => {
+                loops.saturating_add(cost(made, schema))
+            }
+            _ => loops,
+        };
     }
     let below = parts(expression).into_iter().map(|part| cost(part, schema));
     below.fold(1, u64::saturating_add)
+}
+
+/// How many entries an expression can come to: those of a field of `self`, and of copies of it by
+/// `map`, `filter`, `+` and `?:`. Whatever else counts as one.
+fn entries(expression: &Expr, schema: &Map<String, Value>) -> u64 {
+    match expression {
+        Expr::Comprehension(over) if matches!(over.accu_init.expr, Expr::List(_)) => {
+            entries(&over.iter_range.expr, schema)
+        }
+        Expr::Call(call) if call.func_name == "_+_" => {
+            let sides = call.args.iter().map(|side| entries(&side.expr, schema));
+            sides.fold(0, u64::saturating_add)
+        }
+        Expr::Call(call) if call.func_name == "_?_:_" => {
+            let branches = call.args.iter().skip(1);
+            branches.map(|branch| entries(&branch.expr, schema)).max().unwrap_or(1)
+        }
+        Expr::List(list) => list.elements.len() as u64,
+        other => node(other, schema).map_or(1, most_entries),
+    }
 }

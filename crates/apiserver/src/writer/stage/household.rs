@@ -2,7 +2,8 @@
 //! cluster has a certificate authority, its certificate as ConfigMap `kube-root-ca.crt`.
 //!
 //! Upstream a controller makes both a moment later; here they come in the same commit as the
-//! namespace, so that nobody ever sees one without the other.
+//! namespace: a store never has one without the other, and readers see them at nearly the same
+//! moment, the namespace first.
 
 use std::sync::{Arc, OnceLock};
 

@@ -15,6 +15,8 @@ use crate::tables::{Object, Place, Tables};
 const NAMESPACES: &str = "namespaces";
 /// The finalizer in a namespace's spec that stands for its contents.
 const CONTENTS: &str = "kubernetes";
+/// Objects up to which a namespace is counted anew for each that goes.
+const MUCH: usize = 100;
 
 impl Stage {
     /// What a write entails. `born` and `removed` tell what it was.
@@ -31,7 +33,7 @@ impl Stage {
                 (true, _) => self.empty_namespace(tables, name),
                 (false, true) => {
                     self.empty_namespace(tables, name);
-                    self.finish_namespace(tables, name);
+                    self.touch(tables, name, true);
                 }
                 (false, false) if born => self.furnish(tables, name),
                 (false, false) => {}
@@ -41,7 +43,7 @@ impl Stage {
                 self.furnish(tables, namespace);
             }
             if removed {
-                self.finish_namespace(tables, namespace);
+                self.touch(tables, namespace, false);
             }
         }
     }
@@ -76,6 +78,37 @@ impl Stage {
                 self.put(tables, &resource, object.place.clone(), marked, old);
             }
         }
+    }
+
+    /// Notes that a namespace may be done once the batch is: its contents are looked through once,
+    /// however many of them go at once.
+    fn touch(&mut self, tables: &Arc<Tables>, namespace: &str, whole: bool) {
+        let key = (tables.cluster.clone(), namespace.to_owned());
+        let touched = self.touched.entry(key).or_insert_with(|| (Arc::clone(tables), false));
+        touched.1 |= whole;
+    }
+
+    pub(super) fn finish_namespaces(&mut self) {
+        for ((_, namespace), (tables, whole)) in std::mem::take(&mut self.touched) {
+            if whole || !self.told_enough(&tables, &namespace) {
+                self.finish_namespace(&tables, &namespace);
+            }
+        }
+    }
+
+    /// Whether a namespace surely has much left, and has told so within this second: to count it
+    /// again for each object that goes would keep the writer from all else.
+    fn told_enough(&self, tables: &Tables, namespace: &str) -> bool {
+        let now = seconds(self.now);
+        let told = |object: &Arc<Object>| {
+            let entries = object.value["metadata"]["managedFields"].as_array();
+            let mut entries = entries.into_iter().flatten();
+            entries.any(|entry| is_ours(entry) && entry["time"] == *now)
+        };
+        let place = namespace_place(namespace);
+        self.current(tables, NAMESPACES, &place).is_some_and(|object| told(&object))
+            // What is staged can take no more than itself from what is shown.
+            && tables.holds_more_than(namespace, MUCH + self.objects.len())
     }
 
     /// Removes a namespace that is deleting, empty and held by no finalizer; says what it waits
@@ -120,11 +153,11 @@ fn namespace_place(namespace: &str) -> Place {
     (String::new(), namespace.to_owned())
 }
 
-fn is_deleting(value: &Value) -> bool {
+pub(crate) fn is_deleting(value: &Value) -> bool {
     !value["metadata"]["deletionTimestamp"].is_null()
 }
 
-fn has_finalizers(value: &Value) -> bool {
+pub(crate) fn has_finalizers(value: &Value) -> bool {
     value["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty())
 }
 
@@ -140,7 +173,7 @@ pub(super) fn seconds(now: Timestamp) -> String {
 }
 
 /// What a deletion that must wait writes (k8s.io/apiserver `rest.BeforeDelete`).
-fn mark_deleting(value: &Value, now: Timestamp) -> Value {
+pub(crate) fn mark_deleting(value: &Value, now: Timestamp) -> Value {
     let mut marked = value.clone();
     let metadata = &mut marked["metadata"];
     metadata["deletionTimestamp"] = json!(seconds(now));
@@ -229,6 +262,10 @@ fn with_conditions(
     Some(told)
 }
 
+fn is_ours(entry: &Value) -> bool {
+    entry["manager"] == MANAGER && entry["subresource"] == "status"
+}
+
 /// Notes in `managedFields` who wrote the conditions.
 fn sign(metadata: &mut Value, conditions: &[Value], now: Timestamp) {
     let mut fields = json!({".": {}});
@@ -244,7 +281,7 @@ fn sign(metadata: &mut Value, conditions: &[Value], now: Timestamp) {
         metadata["managedFields"] = json!([]);
     }
     if let Some(entries) = metadata["managedFields"].as_array_mut() {
-        entries.retain(|old| old["manager"] != MANAGER || old["subresource"] != "status");
+        entries.retain(|old| !is_ours(old));
         entries.push(entry);
     }
 }

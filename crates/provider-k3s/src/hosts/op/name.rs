@@ -1,35 +1,6 @@
-//! Names that deeds carry to a host: of snapshots, and of nodes.
+//! Names that deeds carry to a host: of nodes.
 
 use std::fmt;
-
-/// The name of an etcd snapshot: 1 to 63 lower-case letters, digits and inner dashes. K3s adds node and time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotName(String);
-
-/// Not such a name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} names no snapshot: it must be 1 to 63 lower-case letters, digits and inner dashes")]
-pub struct SnapshotNameError(String);
-
-impl SnapshotName {
-    /// # Errors
-    /// When it is no such name.
-    pub fn new(name: impl Into<String>) -> Result<Self, SnapshotNameError> {
-        let name = name.into();
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let dashed = name.starts_with('-') || name.ends_with('-');
-        if name.is_empty() || name.len() > 63 || dashed || !name.bytes().all(known) {
-            return Err(SnapshotNameError(name));
-        }
-        Ok(Self(name))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// The name of a node in the cluster: a DNS subdomain (RFC 1123), at most 253 lower-case letters, digits, dashes and dots.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,14 +47,6 @@ impl fmt::Display for NodeName {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_snapshots_are_plain() {
-        assert!(SnapshotName::new("before-v1-35").is_ok());
-        for bad in ["", "-a", "a-", "A", "a b", "a/b", "$(reboot)", &"a".repeat(64)] {
-            assert!(SnapshotName::new(bad).is_err(), "{bad:?} should be refused");
-        }
-    }
 
     #[test]
     fn names_of_nodes_are_those_of_kubernetes() {

@@ -67,8 +67,6 @@ pub enum Step {
         /// For what.
         action: Action,
     },
-    /// Take K3s and its data away.
-    Uninstall,
 }
 
 impl fmt::Display for Step {
@@ -95,7 +93,6 @@ impl fmt::Display for Step {
             Self::Service { role, action } => {
                 write!(f, "{} {}.service", action.word(), role.service())
             }
-            Self::Uninstall => f.write_str("uninstall k3s"),
         }
     }
 }
@@ -190,7 +187,6 @@ impl Step {
             Self::Remove { file } => HostOp::RemoveFile { file: *file },
             Self::ApplySysctls => HostOp::ApplySysctls,
             Self::Service { role, action } => HostOp::Service { role: *role, action: *action },
-            Self::Uninstall => HostOp::Uninstall,
         })
     }
 }

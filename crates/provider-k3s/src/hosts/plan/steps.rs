@@ -11,7 +11,7 @@ use super::super::preflight;
 use super::super::script::BINARY;
 use super::super::version::K3sVersion;
 use super::step::by_itself;
-use super::{Cause, Held, Next, Presence, Reason, Release, Source, Step, Wanted, WantedFile};
+use super::{Cause, Held, Next, Reason, Release, Source, Step, Wanted};
 
 /// Room that a binary takes, as far as anybody needs to know before it is sent.
 const BINARY_KIB: u64 = 80 * 1024;
@@ -174,7 +174,7 @@ pub(super) fn next(wanted: &Wanted, facts: &HostFacts) -> Next {
 }
 
 /// Every file that is to be there, those that come by themselves too.
-fn files(wanted: &Wanted) -> BTreeMap<ManagedFile, WantedFile> {
+fn files(wanted: &Wanted) -> BTreeMap<ManagedFile, Digest> {
     let unit = match wanted.source {
         Source::Sent(_) | Source::Preinstalled => ManagedFile::Unit(wanted.role),
         Source::Script => ManagedFile::UnitNote(wanted.role),
@@ -183,15 +183,15 @@ fn files(wanted: &Wanted) -> BTreeMap<ManagedFile, WantedFile> {
     let own = keep.into_iter().chain([unit]);
     let own = own.filter_map(|file| {
         let content = by_itself(file)?;
-        Some((file, WantedFile::exactly(content.digest().clone())))
+        Some((file, content.digest().clone()))
     });
-    wanted.files.iter().map(|(file, how)| (*file, how.clone())).chain(own).collect()
+    wanted.files.iter().map(|(file, digest)| (*file, digest.clone())).chain(own).collect()
 }
 
 /// Everything that is to be put in place or taken away, in order: what does not disturb a running K3s, and what does.
 fn changes(
     wanted: &Wanted,
-    files: &BTreeMap<ManagedFile, WantedFile>,
+    files: &BTreeMap<ManagedFile, Digest>,
     facts: &HostFacts,
 ) -> (Vec<Step>, Vec<(Cause, Step)>) {
     let (mut quiet, mut loud) = (Vec::new(), Vec::new());
@@ -213,12 +213,11 @@ fn changes(
     {
         quiet.push(arriving(*artifact, digest, facts));
     }
-    let data = !facts.data.is_empty();
-    for (&file, how) in files {
-        if fits(file, how, facts, data) {
+    for (&file, digest) in files {
+        if fits(file, digest, facts) {
             continue;
         }
-        let step = Step::Write { file, digest: how.digest.clone() };
+        let step = Step::Write { file, digest: digest.clone() };
         if file.read_at_start(wanted.role) {
             loud.push((Cause::Restart, step));
         } else {
@@ -247,11 +246,10 @@ fn changes(
     (quiet, loud)
 }
 
-/// Whether a file is as it is to be; on a host with `data` in any of the ways that are right there.
-fn fits(file: ManagedFile, how: &WantedFile, facts: &HostFacts, data: bool) -> bool {
-    let Some(seen) = facts.files.get(&file) else { return how.presence == Presence::May };
-    let content = seen.digest == how.digest || (data && how.also.contains(&seen.digest));
-    content && seen.mode == file.mode() && seen.owner == "0:0"
+/// Whether a file is as it is to be.
+fn fits(file: ManagedFile, digest: &Digest, facts: &HostFacts) -> bool {
+    let Some(seen) = facts.files.get(&file) else { return false };
+    seen.digest == *digest && seen.mode == file.mode() && seen.owner == "0:0"
 }
 
 /// What brings a large file further.

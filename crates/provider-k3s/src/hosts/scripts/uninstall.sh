@@ -5,6 +5,9 @@ for unit in k3s k3s-agent; do
     systemctl disable --quiet "$unit" 2>/dev/null || :
   fi
 done
+# Either folder may be a link to a bigger disk, and the kernel names what it leads to.
+data=$(readlink -f /var/lib/rancher/k3s || echo /var/lib/rancher/k3s)
+kubelet=$(readlink -f /var/lib/kubelet || echo /var/lib/kubelet)
 # K3s leaves its containers running when it stops: its shims, then what they started.
 below() {
   for child in "$@"; do
@@ -15,7 +18,7 @@ below() {
 }
 for exe in /proc/[0-9]*/exe; do
   case $(readlink "$exe" 2>/dev/null || :) in
-    /var/lib/rancher/k3s/data/*)
+    "$data"/data/*)
       process=${exe#/proc/}
       # shellcheck disable=SC2046
       kill -9 $(below "${process%/exe}") 2>/dev/null || :
@@ -23,9 +26,15 @@ for exe in /proc/[0-9]*/exe; do
   esac
 done
 # Deepest first, or the outer ones are busy.
-awk '$2 ~ "^/(run/k3s/|run/netns/cni-|var/lib/rancher/k3s/|var/lib/kubelet/)" { print $2 }' /proc/mounts |
-  sort -r | while IFS= read -r mount; do umount "$mount" 2>/dev/null || :; done
-if awk '$2 ~ "^/var/lib/(rancher/k3s|kubelet)/" { found = 1 } END { exit !found }' /proc/mounts; then
+mounted() {
+  for below in "$@"; do
+    below=$below awk 'index($2, ENVIRON["below"]) == 1 { print $2 }' /proc/mounts
+  done
+}
+mounted /run/k3s/ /run/netns/cni- "$data/" "$kubelet/" | sort -r | while IFS= read -r mount; do
+  umount "$mount" 2>/dev/null || :
+done
+if [ -n "$(mounted "$data/" "$kubelet/")" ]; then
   fail busy 'volumes are still mounted below /var/lib/rancher/k3s or /var/lib/kubelet'
 fi
 for link in cni0 flannel.1 flannel-v6.1 flannel-wg kube-ipvs0; do
@@ -39,13 +48,34 @@ if [ ! -f "$keep" ]; then
   done
 fi
 for file in $files; do
-  if [ "$file" != "$keep" ]; then rm -f "$file"; fi
+  case $file in
+    "$keep") ;;
+    /etc/sysctl.d/*)
+      # Its name is not ours alone: K3s's guide has people write it themselves.
+      if head -n 1 "$file" 2>/dev/null | grep -q '^# Written by Fleetwright'; then rm -f "$file"; fi
+      ;;
+    *) rm -f "$file" ;;
+  esac
 done
 for unit in k3s k3s-agent; do
   rm -f "/etc/systemd/system/$unit.service.env" "${binary%/*}/$unit-uninstall.sh"
   rmdir "/etc/systemd/system/$unit.service.d" 2>/dev/null || :
 done
 rm -f "${binary%/*}/k3s-killall.sh"
+# Behind a link there may be more than K3s's, so only what it makes there goes.
+behind() {
+  real=$1 link=$2
+  shift 2
+  if [ "$real" = "$link" ]; then return; fi
+  for part in "$@"; do
+    rm -rf "${real:?}/$part" || fail busy "$real/$part"
+  done
+  rm -f "$link" 2>/dev/null || :
+  rmdir "$real" 2>/dev/null || :
+}
+behind "$data" /var/lib/rancher/k3s agent data server storage
+behind "$kubelet" /var/lib/kubelet checkpoints cpu_manager_state device-plugins memory_manager_state pki plugins \
+  plugins_registry pod-resources pods seccomp actuated_pods_state allocated_pods_state dra_manager_state
 for folder in /etc/rancher/k3s /etc/rancher/node /var/lib/rancher/k3s /var/lib/kubelet /run/k3s /run/flannel "${loaded%/*}"; do
   # A folder that is a disk of its own stays, empty.
   rm -rf "$folder" 2>/dev/null || [ -z "$(ls -A "$folder")" ] || fail busy "$folder"
