@@ -63,6 +63,10 @@ impl Watchdog {
                 if USABLE.contains(&pool.status.as_str()) {
                     usable.insert(who.clone());
                 }
+                // A host that is claimed and no node yet is told by its marker only: whoever lets it go takes that away.
+                if cluster.cloud == "k3s" && pool.status == "CREATING" {
+                    continue;
+                }
                 now.insert(format!("{}/{}", cluster.name, pool.name), who);
             }
         }
